@@ -1,0 +1,138 @@
+"""Every OpenTelemetry private name that the bridge leans on, and nothing else.
+
+Each name says the OpenTelemetry versions it was seen in; `tests/test_otel_private.py` fails when one is gone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import opentelemetry.context as _context_api
+import opentelemetry.trace as _trace_api
+
+# The two suppression keys are what contrib's instrumentations test. Seen in 1.40 to 1.45.
+from opentelemetry.context import (
+    _SUPPRESS_HTTP_INSTRUMENTATION_KEY as SUPPRESS_HTTP_INSTRUMENTATION_KEY,
+)
+from opentelemetry.context import (
+    _SUPPRESS_INSTRUMENTATION_KEY as SUPPRESS_INSTRUMENTATION_KEY,
+)
+
+# Where the active span lives in a Context. Seen in 1.40 to 1.45.
+from opentelemetry.trace.propagation import _SPAN_KEY as SPAN_KEY
+
+if TYPE_CHECKING:
+    from contextvars import ContextVar
+
+    from opentelemetry.context.context import Context
+    from opentelemetry.trace import TracerProvider
+
+__all__ = [
+    "RANDOM_TRACE_FLAG",
+    "SPAN_KEY",
+    "SUPPRESS_HTTP_INSTRUMENTATION_KEY",
+    "SUPPRESS_INSTRUMENTATION_KEY",
+    "composed_propagators",
+    "context_variable",
+    "global_tracer_provider",
+    "record_end_metrics",
+    "runtime_context",
+    "scope_of_tracer",
+    "set_resource",
+    "set_runtime_context",
+    "span_limits",
+    "span_processors",
+    "take_off_span_processor",
+    "trace_id_is_random",
+    "tracer_is_enabled",
+    "tracers_of",
+]
+
+
+def runtime_context() -> Any:
+    """Return the runtime context in use. `opentelemetry.context._RUNTIME_CONTEXT`, seen in 1.40 to 1.45."""
+    return _context_api._RUNTIME_CONTEXT
+
+
+def set_runtime_context(runtime: Any) -> None:
+    """Put another runtime context in place; tokens of the old one stay valid if it holds the same variable."""
+    _context_api._RUNTIME_CONTEXT = runtime
+
+
+def context_variable(runtime: Any) -> ContextVar[Context] | None:
+    """Return the variable in a `ContextVarsRuntimeContext`. `_current_context`, seen in 1.40 to 1.45."""
+    return getattr(runtime, "_current_context", None)
+
+
+def global_tracer_provider() -> TracerProvider | None:
+    """Return the global provider if one was set, without making the one that the environment names.
+
+    `opentelemetry.trace._TRACER_PROVIDER`, seen in 1.40 to 1.45.
+    """
+    return _trace_api._TRACER_PROVIDER
+
+
+def span_processors(provider: Any) -> tuple[Any, ...]:
+    """Return the processors of an SDK provider. `_active_span_processor._span_processors`, seen in 1.40 to 1.45."""
+    return tuple(getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ()))
+
+
+def take_off_span_processor(provider: Any, processor: Any) -> None:
+    """Take a processor off an SDK provider; one that is not there is no error."""
+    active = getattr(provider, "_active_span_processor", None)
+    if active is None or not hasattr(active, "_span_processors"):
+        return
+    with active._lock:  # guards the same tuple in the SDK's add_span_processor
+        active._span_processors = tuple(p for p in active._span_processors if p is not processor)
+
+
+def tracer_is_enabled(tracer: Any) -> bool:
+    """Tell whether a tracer configurator left this SDK tracer on. `Tracer._is_enabled`, seen in 1.40 to 1.45."""
+    enabled = getattr(tracer, "_is_enabled", None)
+    return True if enabled is None else cast("bool", enabled())
+
+
+def tracers_of(provider: Any) -> tuple[Any, ...]:
+    """Return the tracers that an SDK provider made so far. `TracerProvider._tracers`, seen in 1.40 to 1.45."""
+    return tuple(getattr(provider, "_tracers", {}).values())
+
+
+def record_end_metrics(tracer: Any, parent: Any, decision: Any) -> dict[str, Any]:
+    """Start the SDK's own metrics of a span; returns the extra arguments that its `Span` takes for them.
+
+    `Tracer._tracer_metrics`, seen in 1.41 to 1.45; before, there were no such metrics.
+    """
+    metrics = getattr(tracer, "_tracer_metrics", None)
+    return {} if metrics is None else {"record_end_metrics": metrics.start_span(parent, decision)}
+
+
+def span_limits(tracer: Any) -> Any:
+    """Return the limits of an SDK tracer's spans. `Tracer._span_limits`, seen in 1.40 to 1.45."""
+    return tracer._span_limits
+
+
+def scope_of_tracer(tracer: Any) -> Any:
+    """Return a tracer's instrumentation scope. `Tracer._instrumentation_scope`, seen in 1.40 to 1.45."""
+    return tracer._instrumentation_scope
+
+
+def trace_id_is_random(id_generator: Any) -> bool:
+    """Tell whether an id generator promises 56 random bits. `IdGenerator.is_trace_id_random`, seen in 1.41 to 1.45."""
+    tells = getattr(id_generator, "is_trace_id_random", None)
+    return bool(tells()) if tells is not None else False
+
+
+RANDOM_TRACE_FLAG: int = getattr(_trace_api.TraceFlags, "RANDOM_TRACE_ID", 0x02)
+"""W3C level 2's flag for 56 random bits. `TraceFlags.RANDOM_TRACE_ID`, seen in 1.41 to 1.45."""
+
+
+def composed_propagators(composite: Any) -> tuple[Any, ...]:
+    """Return the members of a `CompositePropagator`. `_propagators`, seen in 1.40 to 1.45."""
+    return tuple(getattr(composite, "_propagators", ()))
+
+
+def set_resource(provider: Any, resource: Any) -> None:
+    """Give an SDK provider and its tracers another resource. `TracerProvider._resource`, seen in 1.40 to 1.45."""
+    provider._resource = resource
+    for tracer in tracers_of(provider):
+        tracer.resource = resource
