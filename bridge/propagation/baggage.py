@@ -1,0 +1,77 @@
+"""The `baggage` header: Sentry's members (the DSC, dynamic sampling context) among those of others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+BAGGAGE = "baggage"
+SENTRY_PREFIX = "sentry-"
+MAX_BYTES = 8192
+MAX_MEMBERS = 64
+_SPACE = " \t\r\n"
+
+
+def _members(header: str) -> Iterator[tuple[str, str]]:
+    """Go through the members that have a key: the key, and the whole member as it stands."""
+    for part in header.split(","):
+        member = part.strip(_SPACE)
+        key, separator, _ = member.partition("=")
+        if separator and (key := key.strip(_SPACE)):
+            yield key, member
+
+
+def split_baggage(header: str) -> tuple[dict[str, str], list[str]]:
+    """Return the DSC, decoded, and the members of others as they stand, with their properties."""
+    dsc: dict[str, str] = {}
+    others: list[str] = []
+    for key, member in _members(header):
+        if not key.startswith(SENTRY_PREFIX):
+            others.append(member)
+        elif len(key) > len(SENTRY_PREFIX):
+            value = member.partition("=")[2].partition(";")[0].strip(_SPACE)
+            dsc[unquote(key[len(SENTRY_PREFIX) :])] = unquote(value)
+    return dsc, others
+
+
+def parse_dsc(header: str) -> dict[str, str]:
+    """Return Sentry's members alone; of a name that comes twice the last."""
+    return split_baggage(header)[0] if SENTRY_PREFIX in header else {}
+
+
+def render_dsc(dsc: Mapping[str, str]) -> str:
+    """Write a DSC as members of a header."""
+    return ",".join(f"{SENTRY_PREFIX}{quote(key, safe='')}={_encoded(value)}" for key, value in dsc.items())
+
+
+def _encoded(value: str) -> str:
+    return quote(value, safe="", errors="replace")
+
+
+def merge_baggage(dsc_text: str, *others: str) -> str:
+    """Write one header: Sentry's members first, whole or not at all, then those of others that still fit.
+
+    Old members of Sentry's in `others` are replaced by the new ones; of a key that comes twice the first stays.
+    """
+    parts: list[str] = []
+    used = 0
+    if dsc_text and len(dsc_text) <= MAX_BYTES and (count := dsc_text.count(",") + 1) <= MAX_MEMBERS:
+        parts.append(dsc_text)
+        used = count
+    length = len(dsc_text) if parts else -1
+    seen: set[str] = set()
+    for header in others:
+        for key, member in _members(header):
+            if key in seen or key.startswith(SENTRY_PREFIX):
+                continue
+            needed = length + 1 + len(member.encode("utf-8", "replace"))
+            if used >= MAX_MEMBERS or needed > MAX_BYTES:
+                continue
+            seen.add(key)
+            parts.append(member)
+            used += 1
+            length = needed
+    return ",".join(parts)

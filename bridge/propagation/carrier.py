@@ -1,0 +1,64 @@
+"""Headers as users and frameworks bring them: any case, `str`, `bytes` or lists, WSGI and environment names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bridge.propagation.baggage import BAGGAGE
+from bridge.propagation.sentry_trace import SENTRY_TRACE
+from bridge.propagation.tracestate import TRACESTATE
+
+TRACEPARENT = "traceparent"
+READ = (SENTRY_TRACE, BAGGAGE, TRACEPARENT, TRACESTATE)
+_ENVIRONMENT_NAMES = {"sentry-baggage": BAGGAGE}
+_OFF = frozenset({"false", "no", "off", "n", "0"})
+
+
+def read_header(headers: Mapping[Any, Any], name: str) -> str | None:
+    """Return a header's value, several joined by commas; `None` if it is not there."""
+    value = headers.get(name)
+    if isinstance(value, str):
+        return value
+    wanted = name.lower()
+    for key in headers:
+        if _normal_name(key) == wanted and (text := _text(headers[key])) is not None:
+            return text
+    return None
+
+
+def read_headers(headers: Mapping[Any, Any]) -> dict[str, str]:
+    """Return those of `sentry-trace`, `baggage`, `traceparent` and `tracestate` that are there."""
+    found: dict[str, str] = {}
+    for key in headers:
+        name = _normal_name(key)
+        if name in READ and name not in found and (text := _text(headers[key])) is not None:
+            found[name] = text
+    return found
+
+
+def environment_carrier(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that a parent process left in the environment, unless `SENTRY_USE_ENVIRONMENT` is off."""
+    if environ.get("SENTRY_USE_ENVIRONMENT", "").strip().lower() in _OFF:
+        return {}
+    return read_headers(environ)
+
+
+def _normal_name(key: Any) -> str:
+    text = key.decode("latin-1") if isinstance(key, bytes) else key
+    if not isinstance(text, str):
+        return ""
+    name = text.lower().replace("_", "-")
+    name = name.removeprefix("http-")
+    return _ENVIRONMENT_NAMES.get(name, name)
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, Iterable) and not isinstance(value, Mapping):
+        parts = [text for part in value if (text := _text(part)) is not None]
+        return ",".join(parts) if parts else None
+    return None
