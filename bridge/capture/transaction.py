@@ -1,0 +1,200 @@
+"""Transactions: a local root and its finished children as one event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bridge.capture.scope_data import SDK, apply_scope, clean_tags
+from bridge.capture.semantics import Semantics, clean_attributes, http_status_code, infer, status
+from bridge.capture.timestamps import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from opentelemetry.trace import Link, SpanKind, Status
+
+    from bridge.capture.scope_data import ScopeLike
+
+
+class SpanLike(Protocol):
+    """What is read of a span that has ended."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> SpanKind: ...
+    @property
+    def attributes(self) -> Any: ...
+    @property
+    def status(self) -> Status: ...
+    @property
+    def start_time(self) -> int | None: ...
+    @property
+    def end_time(self) -> int | None: ...
+    @property
+    def events(self) -> Sequence[Any]: ...
+    @property
+    def links(self) -> Sequence[Link]: ...
+    @property
+    def resource(self) -> Any: ...
+    @property
+    def instrumentation_scope(self) -> Any: ...
+    @property
+    def trace_id(self) -> str: ...
+    @property
+    def span_id(self) -> str: ...
+    @property
+    def parent_span_id(self) -> str | None: ...
+    @property
+    def tags(self) -> Mapping[str, Any]: ...
+    @property
+    def measurements(self) -> Mapping[str, Mapping[str, Any]]: ...
+    @property
+    def origin(self) -> str: ...
+    @property
+    def custom_name(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadOptions:
+    """What every payload of a client has in common."""
+
+    release: str | None = None
+    environment: str = "production"
+    dist: str | None = None
+    server_name: str | None = None
+    send_default_pii: bool = False
+
+
+def transaction_payload(
+    root: SpanLike,
+    children: Sequence[SpanLike],
+    *,
+    event_id: str,
+    layers: Sequence[ScopeLike],
+    options: PayloadOptions,
+) -> dict[str, Any]:
+    """Return the transaction of a root and its finished children, with the data of these scope layers."""
+    found = _semantics(root)
+    event: dict[str, Any] = {
+        "type": "transaction",
+        "event_id": event_id,
+        "platform": "python",
+        "transaction": found.description,
+        "transaction_info": {"source": found.source},
+        "start_timestamp": rfc3339(root.start_time or 0),
+        "timestamp": rfc3339(_end_of(root)),
+        "contexts": _contexts(root, found, options),
+        "spans": [span_payload(span, options) for span in sorted(children, key=lambda s: s.start_time or 0)],
+        "sdk": SDK,
+    }
+    _name_from_scope(event, layers)
+    if root.tags:
+        event["tags"] = dict(root.tags)
+    if root.measurements:
+        event["measurements"] = _measurements(root)
+    apply_scope(event, *layers)
+    for key in ("level", "fingerprint"):
+        event.pop(key, None)  # they group and rank errors
+    for key in ("release", "environment", "dist", "server_name"):
+        value = getattr(options, key)
+        if value is not None:
+            event[key] = value
+    return event
+
+
+def _name_from_scope(event: dict[str, Any], layers: Sequence[ScopeLike]) -> None:
+    for layer in reversed(layers):
+        if layer.transaction_name is not None:
+            event["transaction"] = layer.transaction_name
+            event["transaction_info"] = {"source": "custom"}
+            return
+
+
+def _contexts(root: SpanLike, found: Semantics, options: PayloadOptions) -> dict[str, Any]:
+    trace = _span_facts(root, found, options)
+    contexts: dict[str, Any] = {"trace": trace}
+    resource = dict(getattr(root.resource, "attributes", None) or {})
+    if resource:
+        contexts["otel"] = {"resource": clean_attributes(resource, send_default_pii=options.send_default_pii)}
+    code = http_status_code(root.attributes or {})
+    if code is not None:
+        contexts["response"] = {"status_code": code}
+    return contexts
+
+
+def span_payload(span: SpanLike, options: PayloadOptions) -> dict[str, Any]:
+    """Return a child span as it stands in a transaction."""
+    found = _semantics(span)
+    payload = {
+        **_span_facts(span, found, options),
+        "description": found.description,
+        "start_timestamp": rfc3339(span.start_time or 0),
+        "timestamp": rfc3339(_end_of(span)),
+    }
+    if span.tags:
+        payload["tags"] = clean_tags(span.tags)
+    if span.measurements:
+        payload["measurements"] = _measurements(span)
+    return payload
+
+
+def _span_facts(span: SpanLike, found: Semantics, options: PayloadOptions) -> dict[str, Any]:
+    """Return what a child span and a transaction's trace context have in common."""
+    attributes = span.attributes or {}
+    facts: dict[str, Any] = {"trace_id": span.trace_id, "span_id": span.span_id}
+    if span.parent_span_id is not None:
+        facts["parent_span_id"] = span.parent_span_id
+    if found.op is not None:
+        facts["op"] = found.op
+    facts["origin"] = span.origin
+    facts["status"] = status(span.status.status_code, span.status.description, attributes)
+    facts["data"] = _data(span, attributes, options)
+    if span.links:
+        facts["links"] = [_link(link) for link in span.links]
+    return facts
+
+
+def _data(span: SpanLike, attributes: Mapping[str, Any], options: PayloadOptions) -> dict[str, Any]:
+    data = clean_attributes(attributes, send_default_pii=options.send_default_pii)
+    data["otel.kind"] = span.kind.name
+    if span.status.description:
+        data.setdefault("otel.status_description", span.status.description)
+    scope = span.instrumentation_scope
+    if scope is not None and scope.name:
+        data["otel.scope.name"] = scope.name
+        if scope.version:
+            data["otel.scope.version"] = scope.version
+    if span.events:
+        data["otel.events"] = [_event(event, options) for event in span.events]
+    return data
+
+
+def _event(event: Any, options: PayloadOptions) -> dict[str, Any]:
+    attributes = clean_attributes(event.attributes or {}, send_default_pii=options.send_default_pii)
+    return {"name": event.name, "timestamp": rfc3339(event.timestamp), "attributes": attributes}
+
+
+def _link(link: Link) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "trace_id": f"{link.context.trace_id:032x}",
+        "span_id": f"{link.context.span_id:016x}",
+        "sampled": bool(link.context.trace_flags.sampled),
+    }
+    if link.attributes:
+        made["attributes"] = clean_attributes(link.attributes, send_default_pii=True)
+    return made
+
+
+def _measurements(span: SpanLike) -> dict[str, dict[str, Any]]:
+    return {name: {"value": m["value"], "unit": m["unit"] or "none"} for name, m in span.measurements.items()}
+
+
+def _semantics(span: SpanLike) -> Semantics:
+    return infer(span.name, span.kind, span.attributes or {}, custom_name=span.custom_name)
+
+
+def _end_of(span: SpanLike) -> int:
+    """Return the end; a span whose clock was set back ends when it started."""
+    return max(span.end_time or 0, span.start_time or 0)
