@@ -1,0 +1,44 @@
+"""Suppression: a block in which nothing is traced."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from opentelemetry import context as context_api
+
+from bridge._otel import SUPPRESS_HTTP_INSTRUMENTATION_KEY, SUPPRESS_INSTRUMENTATION_KEY
+from bridge.context.scope import attached
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opentelemetry.context import Context
+
+_SUPPRESS_TRACING_KEY = context_api.create_key("bridge-suppress-tracing")
+# Contrib's older instrumentations test this plain name as well.
+_LEGACY_SUPPRESS_KEY = "suppress_instrumentation"
+
+
+def is_suppressed(context: Context) -> bool:
+    """Whether the bridge's own suppression is on; OpenTelemetry's key alone silences instrumentations only."""
+    return _SUPPRESS_TRACING_KEY in context
+
+
+def suppressed(context: Context) -> Context:
+    """Return the Context with all tracing off."""
+    for key in (
+        _SUPPRESS_TRACING_KEY,
+        SUPPRESS_INSTRUMENTATION_KEY,
+        SUPPRESS_HTTP_INSTRUMENTATION_KEY,
+        _LEGACY_SUPPRESS_KEY,
+    ):
+        context = context_api.set_value(key, True, context)
+    return context
+
+
+@contextmanager
+def suppress_tracing() -> Iterator[None]:
+    """Trace nothing in this block: no spans of either API, no headers of Sentry's; instrumentations are silent."""
+    with attached(suppressed(context_api.get_current())):
+        yield
