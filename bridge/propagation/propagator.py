@@ -1,0 +1,243 @@
+"""SentryPropagator: Sentry's headers beside OpenTelemetry's, whichever propagators do those."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as context_api
+from opentelemetry.context.context import Context
+from opentelemetry.propagators.textmap import TextMapPropagator, default_getter, default_setter
+from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
+
+from bridge import _active
+from bridge._guard import guard, report_fault
+from bridge._otel import RANDOM_TRACE_FLAG, SPAN_KEY
+from bridge.capture.semantics import outgoing_url
+from bridge.context import scope as scopes_of
+from bridge.context.scope import put, with_scopes, without_span
+from bridge.options import Options
+from bridge.propagation.baggage import BAGGAGE, merge_baggage, parse_dsc, render_dsc
+from bridge.propagation.carrier import read_header
+from bridge.propagation.continuation import may_continue
+from bridge.propagation.sample_rand import parse_sample_rand, parse_sample_rate
+from bridge.propagation.sentry_trace import SENTRY_TRACE, format_sentry_trace, parse_sentry_trace
+from bridge.propagation.sigv4 import signed_headers
+from bridge.propagation.targets import Targets
+from bridge.propagation.tracestate import SENTRY_MEMBER, TRACESTATE, format_tracestate, parse_tracestate
+from bridge.tracing.span import RemoteSpan, parent_of
+from bridge.tracing.suppression import is_suppressed
+from bridge.tracing.trace_link import link_of
+from bridge.tracing.upstream import Upstream, upstream_from_w3c
+
+if TYPE_CHECKING:
+    from opentelemetry.propagators.textmap import CarrierT, Getter, Setter
+
+    from bridge.context.scope import Scopes
+    from bridge.propagation.sentry_trace import SentryTrace
+
+_DEFAULTS = Options()
+
+
+class SentryPropagator(TextMapPropagator):
+    """Writes and reads `sentry-trace` and `baggage`, around the propagators that were there before.
+
+    What it wraps runs first, into a carrier of our own, and the result is written once: so nothing depends on an
+    order, user baggage and `traceparent` stay, and no header is ever written twice. Never raises.
+    """
+
+    def __init__(self, wrapped: TextMapPropagator | None = None) -> None:
+        self.wrapped = wrapped
+        self._targets: tuple[Options, Targets] | None = None
+
+    @property
+    def fields(self) -> set[str]:
+        """The headers that `inject` may write."""
+        return {SENTRY_TRACE, BAGGAGE} | (set() if self.wrapped is None else set(self.wrapped.fields))
+
+    def inject(
+        self,
+        carrier: CarrierT,
+        context: Context | None = None,
+        setter: Setter[CarrierT] = default_setter,
+    ) -> None:
+        """Write the headers of the trace that the Context, or the current one, belongs to."""
+        where = context_api.get_current() if context is None else context
+        present = carrier if isinstance(carrier, Mapping) else {}
+        with guard("propagation", "headers could not be written"):
+            if read_header(present, SENTRY_TRACE):
+                return
+            headers = self._wrapped_headers(where)
+            if not is_suppressed(where):
+                self._add_sentry_headers(headers, where, present, is_current=context is None)
+            signed = signed_headers(present)
+            for name, value in headers.items():
+                if name.lower() not in signed:
+                    setter.set(carrier, name, value)
+
+    def _wrapped_headers(self, where: Context) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        if self.wrapped is not None:
+            try:
+                self.wrapped.inject(headers, where, default_setter)
+            except Exception as error:  # somebody else's propagator
+                report_fault("propagation", "a wrapped propagator raised when it injected", error)
+        return headers
+
+    def _add_sentry_headers(
+        self, headers: dict[str, str], where: Context, present: Mapping[Any, Any], *, is_current: bool
+    ) -> None:
+        options = _active.options or _DEFAULTS
+        theirs = (read_header(present, BAGGAGE) or "", headers.get(BAGGAGE, ""))
+        if not self._is_target(where, options):
+            _take_out_sentry(headers)
+            if baggage := merge_baggage("", *theirs):
+                headers[BAGGAGE] = baggage
+            return
+        link = link_of(where, options, is_current=is_current)
+        headers[SENTRY_TRACE] = format_sentry_trace(link.trace_id, link.span_id, link.sampled)
+        if baggage := merge_baggage(render_dsc(link.dsc), *theirs):
+            headers[BAGGAGE] = baggage
+
+    def _is_target(self, where: Context, options: Options) -> bool:
+        """Match the URL of a CLIENT span; what has none (a message, a job, our own URL as a server) is always one."""
+        if options.trace_propagation_targets is None:
+            return True
+        span: Any = parent_of(where)
+        url = ""
+        if getattr(span, "kind", None) is SpanKind.CLIENT:
+            url = outgoing_url(getattr(span, "attributes", None) or {}) or ""
+        if not url:
+            return bool(options.trace_propagation_targets)
+        known = self._targets
+        if known is None or known[0] is not options:
+            known = self._targets = (options, Targets(options.trace_propagation_targets))
+        return known[1].matches(url)
+
+    def extract(
+        self,
+        carrier: CarrierT,
+        context: Context | None = None,
+        getter: Getter[CarrierT] = default_getter,
+    ) -> Context:
+        """Return the Context of a request: the upstream's span as parent, in an isolation scope of its own."""
+        before = Context() if context is None else context
+        extracted = self._wrapped_extract(carrier, context, getter)
+        with guard("propagation", "headers could not be read"):
+            return self._continue(carrier, before, extracted, getter, from_nothing=context is None)
+        return extracted
+
+    def _wrapped_extract(self, carrier: Any, context: Context | None, getter: Any) -> Context:
+        if self.wrapped is not None:
+            try:
+                return self.wrapped.extract(carrier, context, getter)
+            except Exception as error:  # somebody else's propagator, which took offence at a header
+                report_fault("propagation", "a wrapped propagator raised when it extracted", error)
+        return Context() if context is None else context
+
+    def _continue(
+        self, carrier: Any, before: Context, extracted: Context, getter: Any, *, from_nothing: bool
+    ) -> Context:
+        options = _active.options or _DEFAULTS
+        w3c = _w3c_parent(before, extracted)
+        header = parse_sentry_trace(_header(carrier, SENTRY_TRACE, getter))
+        dsc = parse_dsc(_header(carrier, BAGGAGE, getter) or "")
+        extracted = _without_sentry_baggage(extracted)
+        base = scopes_of.find(extracted)
+        if base is None and from_nothing:
+            base = scopes_of.find(context_api.get_current())
+        if header is None and w3c is None:
+            return _forked(extracted, None, base)
+        if not may_continue(dsc.get("org_id"), options.effective_org_id, options.strict_trace_continuation) and (
+            header is not None or dsc
+        ):
+            return _forked(without_span(extracted), None, base)
+        remote = _remote_span(header, dsc, w3c)
+        return _forked(put(extracted, SPAN_KEY, remote), remote, base)
+
+
+def _remote_span(header: SentryTrace | None, dsc: dict[str, str], w3c: SpanContext | None) -> RemoteSpan:
+    if header is None:
+        assert w3c is not None
+        ours = _dsc_of_trace(dsc, w3c.trace_id)
+        upstream = upstream_from_w3c(w3c, ours or None)
+        if ours:
+            upstream.sample_rand = parse_sample_rand(ours.get("sample_rand")) or upstream.sample_rand
+            upstream.sample_rate = parse_sample_rate(ours.get("sample_rate")) or upstream.sample_rate
+        return RemoteSpan(w3c, upstream)
+    same_trace = w3c if w3c is not None and w3c.trace_id == header.trace_id else None
+    flags = TraceFlags.SAMPLED if header.sampled else TraceFlags.DEFAULT
+    if same_trace is not None:
+        flags |= same_trace.trace_flags & RANDOM_TRACE_FLAG
+    context = SpanContext(
+        header.trace_id,
+        header.span_id,
+        is_remote=True,
+        trace_flags=TraceFlags(flags),
+        trace_state=None if same_trace is None else same_trace.trace_state,
+    )
+    ours = _dsc_of_trace(dsc, header.trace_id)
+    upstream = Upstream(
+        header.trace_id,
+        header.sampled,
+        dsc=ours,
+        sample_rate=parse_sample_rate(ours.get("sample_rate")),
+        sample_rand=parse_sample_rand(ours.get("sample_rand")),
+        trace_state=context.trace_state,
+    )
+    return RemoteSpan(context, upstream)
+
+
+def _dsc_of_trace(dsc: dict[str, str], trace_id: int) -> dict[str, str]:
+    """Drop a DSC that belongs to another trace: somebody passed on a stale baggage."""
+    return dsc if dsc.get("trace_id", f"{trace_id:032x}") == f"{trace_id:032x}" else {}
+
+
+def _w3c_parent(before: Context, extracted: Context) -> SpanContext | None:
+    """Return the remote parent that a wrapped propagator found in the headers, if it found one."""
+    span = parent_of(extracted)
+    if span is None or span is parent_of(before):
+        return None
+    context = span.get_span_context()
+    return context if context.is_valid and context.is_remote else None
+
+
+def _forked(context: Context, remote: RemoteSpan | None, base: Scopes | None) -> Context:
+    """Put a fork of the isolation scope in a Context: extracting headers is where a request or a job begins."""
+    scopes = (base or scopes_of.of(Context())).fork(context.get(SPAN_KEY), remote, for_request=True)
+    if remote is not None:
+        remote._bridge_scopes = scopes
+    return with_scopes(context, scopes)
+
+
+def _header(carrier: Any, name: str, getter: Any) -> str | None:
+    """Read a header through the getter that the framework brought, else from any kind of mapping."""
+    found: Any = None
+    try:
+        found = getter.get(carrier, name)
+    except Exception as error:  # a framework's getter, given a carrier that it does not know
+        report_fault("propagation", "a getter raised", error)
+    if found:
+        return read_header({name: found}, name)
+    return read_header(carrier, name) if isinstance(carrier, Mapping) else None
+
+
+def _take_out_sentry(headers: dict[str, str]) -> None:
+    state = headers.get(TRACESTATE)
+    if state:
+        kept = [(key, value) for key, value in parse_tracestate(state) if key != SENTRY_MEMBER]
+        if kept:
+            headers[TRACESTATE] = format_tracestate(kept)
+        else:
+            del headers[TRACESTATE]
+    headers.pop(BAGGAGE, None)
+
+
+def _without_sentry_baggage(context: Context) -> Context:
+    """Keep Sentry's members out of the user's OpenTelemetry baggage: the DSC has a place of its own."""
+    from opentelemetry import baggage
+
+    for name in baggage.get_all(context):
+        if name.startswith("sentry-"):
+            context = baggage.remove_baggage(name, context)
+    return context
