@@ -1,0 +1,440 @@
+"""Client: options, provider, capture and delivery wired together."""
+
+from __future__ import annotations
+
+import random
+import socket
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as context_api
+from opentelemetry import trace as trace_api
+
+from bridge._guard import guard, report_fault
+from bridge._version import __version__
+from bridge.capture.event import exception_event, message_event
+from bridge.capture.scope_data import SDK, apply_scope
+from bridge.capture.timestamps import rfc3339
+from bridge.capture.transaction import PayloadOptions, transaction_payload
+from bridge.context import scope as scopes_of
+from bridge.context.scope import ScopeData, run_event_processors
+from bridge.delivery import outcomes as reasons
+from bridge.delivery.account import SpanAccount
+from bridge.delivery.custom import CustomTransport
+from bridge.delivery.envelope import Envelope, Item
+from bridge.delivery.outcomes import Outcomes
+from bridge.delivery.spotlight import SpotlightTransport
+from bridge.delivery.transport import HttpTransport
+from bridge.delivery.worker import Worker
+from bridge.propagation.propagator import SentryPropagator
+from bridge.tracing.trace_link import TraceLink, link_of, link_of_span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bridge.context.scope import Attachment
+    from bridge.delivery.dsn import Dsn
+    from bridge.delivery.transport import Transport
+    from bridge.options import Options
+    from bridge.tracing.segment import Segment
+    from bridge.tracing.span import RecordingSpan
+
+_MAX_QUEUE = 1000
+"""Envelopes that may wait for the worker; past that they are counted as `queue_overflow`."""
+
+_SDK_ID = f"{SDK['name']}/{__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """Where the spans that were started sampled are: `started == delivered + sum(lost.values()) + pending`."""
+
+    started: int
+    delivered: int
+    lost: Mapping[str, int]
+    pending: int
+
+
+class Client:
+    """What `init` makes: it decides nothing and measures nothing, it carries what was recorded to Sentry.
+
+    `tracer` and `tracer_provider` are OpenTelemetry's; `options` says what is in force.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.outcomes = Outcomes()
+        self.transport: Transport | None = _make_transport(options, self.outcomes)
+        self._worker = Worker("bridge-delivery", max_jobs=_MAX_QUEUE)
+        self._account = SpanAccount()
+        self.tracer_provider: trace_api.TracerProvider = trace_api.NoOpTracerProvider()
+        self.propagator = SentryPropagator()
+        self._payload_options = PayloadOptions(
+            release=options.release,
+            environment=options.environment,
+            dist=options.dist,
+            server_name=options.server_name or socket.gethostname(),
+            send_default_pii=options.send_default_pii,
+        )
+        self._closed = False
+        self._used = False  # whether the worker ever had something to do
+
+    @property
+    def dsn(self) -> Dsn | None:
+        """Where this client sends to."""
+        return self.options.dsn
+
+    @property
+    def trace_provider(self) -> trace_api.TracerProvider:
+        """Another name for `tracer_provider`."""
+        return self.tracer_provider
+
+    @property
+    def tracer(self) -> trace_api.Tracer:
+        """The OpenTelemetry tracer that `start_span` uses."""
+        return self.tracer_provider.get_tracer("bridge", __version__)
+
+    @property
+    def sends(self) -> bool:
+        """Whether anything leaves for Sentry: a DSN or a transport was given, and the client is not closed."""
+        return self.transport is not None and not self._closed
+
+    # What segments report while spans come and go (`bridge.tracing.segment.SegmentSink`).
+
+    def span_started(self) -> None:
+        """Count a span that was started sampled."""
+        self._account.start()
+
+    def root_not_sampled(self) -> None:
+        """Count a local root that was decided against."""
+        if self.options.tracing_enabled:
+            self.outcomes.lost(reasons.SAMPLE_RATE, "transaction")
+
+    def segment_ended(self, segment: Segment, children: list[RecordingSpan], overflow: int) -> None:
+        """Send a local root with its finished children, off the caller's thread."""
+        root = segment.root
+        sampled = 1 + len(children) + overflow
+        if not segment.sampled:
+            return
+        self._account.hand_over(sampled)
+        if overflow:
+            self.outcomes.lost(reasons.BUFFER_OVERFLOW, "span", overflow)
+        layers = (
+            scopes_of.global_scope()._read(),
+            segment.scopes.isolation._read(),
+            segment.current_scope,
+        )
+        if not self._submit(lambda: self._send_transaction(segment, root, children, layers)):
+            self._lose_transaction(reasons.QUEUE_OVERFLOW, 1 + len(children))
+
+    def _send_transaction(
+        self,
+        segment: Segment,
+        root: RecordingSpan,
+        children: Sequence[RecordingSpan],
+        layers: Sequence[ScopeData],
+    ) -> None:
+        spans = 1 + len(children)
+        try:
+            envelope = self._transaction_envelope(segment, root, children, layers)
+        except Exception as error:
+            self._lose_transaction(reasons.INTERNAL_SDK_ERROR, spans)
+            with guard("capture", "a transaction could not be built"):
+                raise error
+            return
+        if envelope is not None:
+            self._deliver(envelope)
+
+    def _transaction_envelope(
+        self,
+        segment: Segment,
+        root: RecordingSpan,
+        children: Sequence[RecordingSpan],
+        layers: Sequence[ScopeData],
+    ) -> Envelope | None:
+        spans = 1 + len(children)
+        event: dict[str, Any] | None = transaction_payload(
+            root, children, event_id=uuid.uuid4().hex, layers=layers, options=self._payload_options
+        )
+        assert event is not None
+        if segment.late:
+            event["contexts"]["trace"].setdefault("data", {})["sentry.parent_span_already_sent"] = True
+        event = run_event_processors(event, {}, layers)
+        if event is None:
+            self._lose_transaction(reasons.EVENT_PROCESSOR, spans)
+            return None
+        event = self._before_send(self.options.before_send_transaction, "before_send_transaction", event, {})
+        if event is None:
+            self._lose_transaction(reasons.BEFORE_SEND, spans)
+            return None
+        left_out = spans - 1 - len(event.get("spans") or ())
+        if left_out > 0:
+            self.outcomes.lost(reasons.BEFORE_SEND, "span", left_out)
+        return self._envelope(event, segment.dsc(), [Item("transaction", event, {})])
+
+    def _lose_transaction(self, reason: str, spans: int) -> None:
+        self.outcomes.lost(reason, "transaction")
+        self.outcomes.lost(reason, "span", spans)
+
+    def _submit(self, job: Callable[[], None]) -> bool:
+        self._used = True
+        return self._worker.submit(job)
+
+    # Errors and messages.
+
+    def capture_exception(
+        self, error: BaseException, hint: Mapping[str, Any] | None = None, call: ScopeData = scopes_of.EMPTY
+    ) -> str | None:
+        """Send an exception; the id of the event, or `None` if it was not sent."""
+        if not self.sends:
+            return None
+        link = self._link_for(error)
+        if not _first_in_trace(error, link.trace_id):
+            return None
+        event = exception_event(
+            error,
+            event_id=uuid.uuid4().hex,
+            timestamp_ns=time.time_ns(),
+            with_locals=self.options.send_default_pii,
+        )
+        facts = {"exc_info": (type(error), error, error.__traceback__), **(hint or {})}
+        return self.capture_event(event, facts, call, link=link, default_level="error")
+
+    def capture_message(
+        self,
+        message: str,
+        level: str | None = None,
+        hint: Mapping[str, Any] | None = None,
+        call: ScopeData = scopes_of.EMPTY,
+    ) -> str | None:
+        """Send a message; its level is the scope's, else `info`, where it is not given."""
+        if not self.sends:
+            return None
+        event = message_event(message, event_id=uuid.uuid4().hex, timestamp_ns=time.time_ns())
+        if level is not None:
+            event["level"] = level
+        return self.capture_event(event, hint, call, default_level="info")
+
+    def capture_event(
+        self,
+        event: Mapping[str, Any],
+        hint: Mapping[str, Any] | None = None,
+        call: ScopeData = scopes_of.EMPTY,
+        *,
+        link: TraceLink | None = None,
+        default_level: str | None = None,
+    ) -> str | None:
+        """Send an event of the user's making, completed from the scopes; its id, or `None` if it was not sent."""
+        if not self.sends:
+            return None
+        with guard("capture", "an event could not be captured"):
+            return self._capture(dict(event), dict(hint or {}), call, link, default_level)
+        return None
+
+    def _capture(
+        self,
+        event: dict[str, Any],
+        hint: dict[str, Any],
+        call: ScopeData,
+        link: TraceLink | None,
+        default_level: str | None,
+    ) -> str | None:
+        scopes = scopes_of.of()
+        link = link or link_of(context_api.get_current(), self.options, is_current=True)
+        layers = (scopes_of.global_scope()._read(), scopes.isolation._read(), scopes.current, call)
+        self._complete(event, layers, link, default_level)
+        processed = run_event_processors(event, hint, layers)
+        if processed is None:
+            self.outcomes.lost(reasons.EVENT_PROCESSOR, "error")
+            return None
+        if not self._error_is_sampled():
+            self.outcomes.lost(reasons.SAMPLE_RATE, "error")
+            return None
+        processed = self._before_send(self.options.before_send, "before_send", processed, hint)
+        if processed is None:
+            self.outcomes.lost(reasons.BEFORE_SEND, "error")
+            return None
+        event_id: str = processed["event_id"]
+        attachments = [a for layer in layers for a in layer.attachments]
+        sent = processed
+        if not self._submit(lambda: self._send_event(sent, link, attachments)):
+            self.outcomes.lost(reasons.QUEUE_OVERFLOW, "error")
+            return None
+        scopes.isolation.last_event_id = event_id
+        return event_id
+
+    def _complete(
+        self,
+        event: dict[str, Any],
+        layers: Sequence[ScopeData],
+        link: TraceLink,
+        default_level: str | None,
+    ) -> None:
+        event.setdefault("event_id", uuid.uuid4().hex)
+        event.setdefault("timestamp", rfc3339(time.time_ns()))
+        event.setdefault("platform", "python")
+        apply_scope(event, *layers)
+        if default_level is not None:
+            event.setdefault("level", default_level)
+        contexts = event.setdefault("contexts", {})
+        contexts["trace"] = {**_trace_context(link), **contexts.get("trace", {})}
+        options = self._payload_options
+        for key in ("release", "environment", "dist", "server_name"):
+            value = getattr(options, key)
+            if value is not None:
+                event.setdefault(key, value)
+        event.setdefault("sdk", SDK)
+
+    def _link_for(self, error: BaseException) -> TraceLink:
+        span = getattr(error, "_bridge_span", None)
+        if getattr(span, "segment", None) is not None:
+            return link_of_span(span)
+        return link_of(context_api.get_current(), self.options, is_current=True)
+
+    def _error_is_sampled(self) -> bool:
+        rate = self.options.sample_rate
+        return rate >= 1.0 or random.random() < rate
+
+    @staticmethod
+    def _before_send(
+        hook: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None] | None,
+        name: str,
+        event: dict[str, Any],
+        hint: dict[str, Any],
+    ) -> dict[str, Any] | None:
+        if hook is None:
+            return event
+        try:
+            answer = hook(event, hint)
+        except Exception as error:  # a user's callback
+            report_fault("capture", f"{name} raised; the event was sent as it was", error)
+            return event
+        if answer is not None and not isinstance(answer, dict):
+            report_fault(
+                "capture",
+                f"{name} returned something else than an event or None; the event was sent as it was",
+                TypeError(f"{name} returned {answer!r}"),
+            )
+            return event
+        return answer
+
+    def _send_event(self, event: dict[str, Any], link: TraceLink, attachments: Sequence[Attachment]) -> None:
+        items = [Item("event", event, {})]
+        items += [item for item in map(_attachment_item, attachments) if item is not None]
+        self._deliver(self._envelope(event, link.dsc, items))
+
+    def _envelope(self, event: Mapping[str, Any], dsc: Mapping[str, str], items: list[Item]) -> Envelope:
+        headers: dict[str, Any] = {"event_id": event["event_id"], "sent_at": rfc3339(time.time_ns())}
+        if dsc.get("trace_id") and dsc.get("public_key"):
+            headers["trace"] = dict(dsc)
+        if self.dsn is not None:
+            headers["dsn"] = str(self.dsn)
+        headers["sdk"] = {"name": SDK["name"], "version": SDK["version"]}
+        return Envelope(headers, items)
+
+    def _deliver(self, envelope: Envelope) -> None:
+        if self.transport is not None:
+            self.transport.send(envelope)
+
+    # Life.
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until everything recorded so far was sent, at most `timeout` seconds (`shutdown_timeout` by default).
+
+        `True` if it was; `True` at once with nothing to send.
+        """
+        seconds = self.options.shutdown_timeout if timeout is None else timeout
+        deadline = time.monotonic() + seconds
+        with guard("client", "flushing failed"):
+            flushed = self._flush_transport(seconds)
+            return self._worker.flush(max(0.0, deadline - time.monotonic())) and flushed() is not False
+        return False
+
+    def _flush_transport(self, seconds: float) -> Callable[[], bool | None]:
+        """Let the worker flush the transport after what is queued; returns what tells how that ended."""
+        transport = self.transport
+        if transport is None or not self._used:
+            return lambda: True
+        answer: list[bool] = []
+        submitted = self._worker.submit(lambda: answer.append(transport.flush(seconds) is not False))
+        return lambda: answer[0] if answer else submitted
+
+    def close(self, timeout: float | None = None) -> None:
+        """Send what there is, at most `timeout` seconds (`shutdown_timeout` by default), and stop."""
+        if self._closed:
+            return
+        seconds = self.options.shutdown_timeout if timeout is None else timeout
+        deadline = time.monotonic() + seconds
+        with guard("client", "closing failed"):
+            self.flush(seconds)
+            self._closed = True
+            transport = self.transport
+            if transport is not None:
+                if isinstance(transport, HttpTransport | SpotlightTransport):
+                    transport.stop_retrying()
+                if self._used:
+                    self._worker.submit(lambda: transport.close(max(0.0, deadline - time.monotonic())))
+                else:
+                    transport.close(seconds)
+            self._worker.close(max(0.0, deadline - time.monotonic()))
+
+    def accounting(self) -> Accounting:
+        """Return where the spans are that were started sampled, since `init`."""
+        delivered = self.outcomes.delivered_of("span")
+        lost = self.outcomes.lost_of("span")
+        started = self._account.started
+        return Accounting(started, delivered, lost, started - delivered - sum(lost.values()))
+
+
+def _make_transport(options: Options, outcomes: Outcomes) -> Transport | None:
+    transport: Transport | None = None
+    if options.transport is not None:
+        transport = CustomTransport(options.transport, outcomes)
+    elif options.dsn is not None:
+        transport = HttpTransport(
+            options.dsn,
+            outcomes,
+            http_client=options.http_client,
+            send_client_reports=options.send_client_reports,
+        )
+    if options.spotlight is not None:
+        return SpotlightTransport(options.spotlight, transport)
+    return transport
+
+
+def _trace_context(link: TraceLink) -> dict[str, Any]:
+    context = {"trace_id": f"{link.trace_id:032x}", "span_id": f"{link.span_id:016x}"}
+    if link.parent_span_id is not None:
+        context["parent_span_id"] = f"{link.parent_span_id:016x}"
+    op = getattr(link.span, "op", None)
+    if op:
+        context["op"] = op
+    return context
+
+
+def _first_in_trace(error: BaseException, trace_id: int) -> bool:
+    """Mark an exception as sent; `False` if it was sent for this trace already."""
+    if getattr(error, "_bridge_sent_in", None) == trace_id:
+        return False
+    try:
+        error._bridge_sent_in = trace_id  # type: ignore[attr-defined]  # an exception takes any attribute
+    except AttributeError:  # an exception type with slots cannot be marked
+        return True
+    return True
+
+
+def _attachment_item(attachment: Attachment) -> Item | None:
+    data = attachment.data
+    if data is None:
+        try:
+            data = Path(attachment.path or "").read_bytes()
+        except OSError as error:
+            report_fault("capture", "an attachment could not be read", error)
+            return None
+    headers: dict[str, Any] = {"filename": attachment.filename, "attachment_type": "event.attachment"}
+    if attachment.content_type:
+        headers["content_type"] = attachment.content_type
+    return Item("attachment", data, headers)

@@ -1,0 +1,102 @@
+"""Install the bridge into a process: runtime context, propagator, provider; and take it off again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opentelemetry import propagate
+from opentelemetry import trace as trace_api
+from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
+
+from bridge._otel import (
+    composed_propagators,
+    context_variable,
+    global_tracer_provider,
+    runtime_context,
+    set_resource,
+    set_runtime_context,
+    take_off_span_processor,
+)
+from bridge.context.runtime import SentryRuntimeContext
+from bridge.propagation.propagator import SentryPropagator
+from bridge.tracing.provider import TracerProvider
+from bridge.tracing.sampler import SentrySampler
+
+if TYPE_CHECKING:
+    from opentelemetry.propagators.textmap import TextMapPropagator
+    from opentelemetry.sdk.trace.sampling import Sampler
+
+    from bridge.options import Options
+    from bridge.tracing.segment import SegmentSink
+
+
+def install_runtime_context() -> None:
+    """Make `detach` tolerant; the context variable stays the one that OpenTelemetry has, so tokens stay valid."""
+    current = runtime_context()
+    if type(current) is ContextVarsRuntimeContext:
+        set_runtime_context(SentryRuntimeContext(context_variable(current)))
+
+
+def install_propagator() -> SentryPropagator:
+    """Wrap the global propagator, once; one of ours that was composed with others is put around them."""
+    current = propagate.get_global_textmap()
+    if isinstance(current, SentryPropagator):
+        return current
+    ours = SentryPropagator(_without_ours(current))
+    propagate.set_global_textmap(ours)
+    return ours
+
+
+def _without_ours(propagator: TextMapPropagator) -> TextMapPropagator:
+    if isinstance(propagator, CompositePropagator):
+        members = composed_propagators(propagator)
+        if any(isinstance(member, SentryPropagator) for member in members):
+            return CompositePropagator([m for m in members if not isinstance(m, SentryPropagator)])
+    return propagator
+
+
+def sampler_for(options: Options) -> Sampler:
+    """Return the sampler that the options ask for."""
+    return options.sampler or SentrySampler(options.traces_sample_rate, options.traces_sampler)
+
+
+def install_provider(options: Options, sink: SegmentSink | None) -> trace_api.TracerProvider:
+    """Make the bridge's provider global, or set up again the one that is; an existing one of others is adopted."""
+    existing = options.tracer_provider or global_tracer_provider()
+    if existing is None:
+        existing = TracerProvider(resource=options.resource)
+    if global_tracer_provider() is None:
+        trace_api.set_tracer_provider(existing)
+    if isinstance(existing, TracerProvider):
+        if options.resource is not None:
+            set_resource(existing, options.resource)
+        existing.configure(options, sampler_for(options), sink)
+    for processor in options.span_processors:
+        _add_processor(existing, processor)
+    return existing
+
+
+def _add_processor(provider: trace_api.TracerProvider, processor: object) -> None:
+    add = getattr(provider, "add_span_processor", None)
+    if add is None:
+        raise ValueError(
+            f"bridge.init: option 'span_processors': {type(provider).__name__} takes none; it must be "
+            "a provider of the OpenTelemetry SDK"
+        )
+    add(processor)
+
+
+def uninstall_provider(provider: trace_api.TracerProvider, options: Options, timeout_s: float) -> None:
+    """Flush the processors that `init` added and take them off; our provider makes only unrecorded spans then."""
+    for processor in options.span_processors:
+        processor.force_flush(int(timeout_s * 1000))
+        take_off_span_processor(provider, processor)
+    if isinstance(provider, TracerProvider):
+        provider.configure(None, SentrySampler(), None)
+
+
+def is_sdk_provider(provider: object) -> bool:
+    """Whether a provider takes span processors as the SDK's does."""
+    return isinstance(provider, SdkTracerProvider)
