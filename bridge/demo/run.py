@@ -1,0 +1,63 @@
+"""`python -m bridge demo`: two services, both APIs, one trace; prints what came out and checks it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from bridge.demo.check import complaints
+from bridge.demo.picture import picture
+from bridge.demo.receiver import Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.delivery.dsn import Dsn
+
+
+@contextmanager
+def _service(name: str, dsn: str, copy_to: str, stock_url: str = "") -> Iterator[str]:
+    """Run a service in a process of its own for a block; gives its URL. It has sent everything at the end."""
+    command = [sys.executable, "-m", "bridge.demo.services", name, dsn, copy_to, stock_url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        port = process.stdout.readline().strip()
+        if not port:
+            raise RuntimeError(f"the demo's service {name!r} did not start; exit code {process.wait()}")
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.stdin.close()
+            process.wait(timeout=30)
+
+
+def run_demo(dsn: Dsn | None = None) -> int:
+    """Run the demo, sending to a DSN or to a local receiver; returns the exit code: 1 if anything disagrees."""
+    answer: dict[str, Any]
+    with Receiver() as receiver:
+        target = receiver.dsn if dsn is None else str(dsn)
+        copy_to = "" if dsn is None else receiver.stream_url
+        with ExitStack() as services:
+            stock_url = services.enter_context(_service("stock", target, copy_to))
+            shop_url = services.enter_context(_service("shop", target, copy_to, f"{stock_url}/stock"))
+            answer = httpx.get(f"{shop_url}/checkout", timeout=30, trust_env=False).json()
+    payloads = [item.payload for envelope in receiver.envelopes for item in envelope.items]
+    transactions = [p for p in payloads if isinstance(p, dict) and p.get("type") == "transaction"]
+    errors = [p for p in payloads if isinstance(p, dict) and "exception" in p]
+    sys.stdout.write(picture(answer, transactions, errors))
+    wrong = complaints(answer, receiver.envelopes) + [f"The receiver refused {r}." for r in receiver.refused]
+    for sentence in wrong:
+        sys.stdout.write(f"WRONG: {sentence}\n")
+    if wrong:
+        return 1
+    sys.stdout.write("All of it agrees: one tree, one trace id, one decision, on both sides of the wire.\n")
+    if dsn is not None:
+        sys.stdout.write(
+            f"Sent to {dsn.base_url} as well; look for trace {transactions[0]['contexts']['trace']['trace_id']}.\n"
+        )
+    return 0
