@@ -1,0 +1,36 @@
+# Two commands do everything on a machine with Python and make: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# What to install instead of the newest OpenTelemetry, e.g. OTEL="opentelemetry-sdk==1.40.0".
+OTEL ?=
+ARGS ?=
+
+.PHONY: demo test check clean
+
+demo: $(VENV)/.installed
+	$(BIN)/python -m bridge demo $(ARGS)
+
+test: $(VENV)/.installed-tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.installed-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Dependency groups need a pip of 25.1 or later; a new virtual environment may bring an older one.
+$(BIN)/python:
+	@$(PYTHON) -m venv $(VENV) || { echo "No virtual environment could be made: on Debian, apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable . $(OTEL)
+	touch $@
+
+$(VENV)/.installed-tests: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --group test $(OTEL)
+	touch $@
+
+clean:
+	rm -rf $(VENV) .neighbours build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
