@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# First of all: with OTEL_PYTHON_CONTEXT=bridge this import loads our runtime context, which must not be half imported.
+import opentelemetry.context  # noqa: F401
+
 from bridge.context.runtime import SentryRuntimeContext
 from bridge.propagation.propagator import SentryPropagator
 from bridge.tracing.provider import TracerProvider

@@ -39,7 +39,7 @@ def message_event(message: str, *, event_id: str, timestamp_ns: int) -> dict[str
         "event_id": event_id,
         "timestamp": rfc3339(timestamp_ns),
         "platform": "python",
-        "logentry": {"formatted": message[:_MAX_MESSAGE]},
+        "logentry": {"message": message[:_MAX_MESSAGE]},
     }
 
 
