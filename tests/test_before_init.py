@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 
-import bridge
 import httpx
 import pytest
-from bridge.testing import capture
 from opentelemetry import trace
+
+import bridge
+from bridge.testing import capture
 
 
 def test_before_init_everything_can_be_called() -> None:

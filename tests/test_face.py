@@ -6,8 +6,9 @@ import ast
 import inspect
 from pathlib import Path
 
-import bridge
 import pytest
+
+import bridge
 
 
 def test_names_agree() -> None:

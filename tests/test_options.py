@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import bridge
 import pytest
+
+import bridge
 from bridge.options import Options, resolve
 
 

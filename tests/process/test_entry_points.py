@@ -108,7 +108,9 @@ def test_a_forked_child_sends_its_own() -> None:
     program = """
 import os, sys
 import bridge
-bridge.init(traces_sample_rate=1.0, transport=lambda e: os.write(1, (e.items[0].payload["transaction"] + "\\n").encode()))
+def show(envelope):
+    os.write(1, (envelope.items[0].payload["transaction"] + "\\n").encode())
+bridge.init(traces_sample_rate=1.0, transport=show)
 with bridge.start_span("before"):
     pass
 bridge.flush()
