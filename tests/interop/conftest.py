@@ -1,0 +1,16 @@
+"""Fixtures of real neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.interop.spotlight import Spotlight, start_spotlight
+
+
+@pytest.fixture(scope="session")
+def spotlight() -> Iterator[Spotlight]:
+    """Spotlight, Sentry's local user interface."""
+    with start_spotlight() as running:
+        yield running
