@@ -18,7 +18,7 @@ def sample_rand_from_random_bits(random_bits: int) -> float:
     Sentry keeps what is below a rate, OpenTelemetry what is at or above `(1 - rate) * 2**56`. Turned round like this,
     both keep the same traces at every rate of at most six decimals.
     """
-    return ((_RANGE - 1 - random_bits) * _MICRO >> RANDOM_BITS) / _MICRO
+    return ((_RANGE - random_bits) * _MICRO - 1 >> RANDOM_BITS) / _MICRO
 
 
 def format_sample_rand(sample_rand: float) -> str:

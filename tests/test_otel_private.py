@@ -1,0 +1,75 @@
+"""OpenTelemetry's private names that we lean on are still there, and nobody but `bridge/_otel.py` leans on any."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from opentelemetry import context as context_api
+from opentelemetry import propagate, trace
+from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import Decision
+
+import bridge
+from bridge import _otel
+
+
+def test_the_active_span_is_where_we_look() -> None:
+    """`SPAN_KEY` is the key under which OpenTelemetry keeps the active span."""
+    span = trace.NonRecordingSpan(trace.SpanContext(1, 2, is_remote=False))
+    assert trace.set_span_in_context(span)[_otel.SPAN_KEY] is span
+
+
+def test_the_runtime_context_can_be_exchanged() -> None:
+    """The runtime context and its variable can be read and put back."""
+    runtime = _otel.runtime_context()
+    variable = _otel.context_variable(ContextVarsRuntimeContext())
+    assert variable is not None
+    assert variable.name == "current_context"
+    _otel.set_runtime_context(runtime)
+    assert _otel.runtime_context() is runtime
+    assert context_api.get_value(_otel.SUPPRESS_INSTRUMENTATION_KEY) is None
+    assert context_api.get_value(_otel.SUPPRESS_HTTP_INSTRUMENTATION_KEY) is None
+
+
+def test_providers_and_tracers_have_what_we_read() -> None:
+    """Processors, tracers, limits, scope, metrics and resource of an SDK provider."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    processor = SpanProcessor()
+    provider.add_span_processor(processor)
+    assert _otel.span_processors(provider) == (processor,)
+    _otel.take_off_span_processor(provider, processor)
+    assert _otel.span_processors(provider) == ()
+    tracer = provider.get_tracer("t", "1")
+    assert _otel.tracers_of(provider) == (tracer,)
+    assert _otel.tracer_is_enabled(tracer)
+    assert _otel.scope_of_tracer(tracer).name == "t"
+    assert _otel.span_limits(tracer).max_span_attributes == 128
+    assert set(_otel.record_end_metrics(tracer, None, Decision.DROP)) <= {"record_end_metrics"}
+    assert _otel.trace_id_is_random(provider.id_generator) in (True, False)
+    _otel.set_resource(provider, Resource({"a": "b"}))
+    assert (provider.resource.attributes["a"], tracer.resource.attributes["a"]) == ("b", "b")
+
+
+def test_the_global_provider_is_where_we_look() -> None:
+    """The provider that init made global is found without making one."""
+    client = bridge.init()
+    assert _otel.global_tracer_provider() is client.tracer_provider is trace.get_tracer_provider()
+
+
+def test_the_members_of_a_composite_are_found() -> None:
+    """A composed propagator tells its members."""
+    assert isinstance(propagate.get_global_textmap(), object)
+    inner = CompositePropagator([])
+    assert _otel.composed_propagators(CompositePropagator([inner])) == (inner,)
+
+
+def test_no_other_module_uses_a_private_name() -> None:
+    """No `opentelemetry` import of an underscored name outside `_otel.py`."""
+    package = Path(bridge.__file__).parent
+    private = re.compile(r"from opentelemetry[\w.]* import (?:\([^)]*\b_\w+|[^(\n]*\b_\w+)")
+    guilty = [p.name for p in package.rglob("*.py") if p.name != "_otel.py" and private.search(p.read_text())]
+    assert guilty == []
