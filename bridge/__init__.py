@@ -40,11 +40,13 @@ if TYPE_CHECKING:
     from bridge.api import set_user as set_user
     from bridge.api import start_inactive_span as start_inactive_span
     from bridge.api import start_span as start_span
+    from bridge.api import trace as trace
     from bridge.api import trace_headers as trace_headers
     from bridge.api import trace_meta_tags as trace_meta_tags
     from bridge.api import use_span as use_span
     from bridge.client import Accounting as Accounting
     from bridge.client import Client as Client
+    from bridge.context.handoff import bind as bind
     from bridge.context.scope import Scope as Scope
     from bridge.context.scope import new_isolation_scope as isolation_scope
     from bridge.context.scope import new_scope as new_scope
@@ -61,6 +63,7 @@ _EXPORTS = {
     "Scope": "bridge.context.scope",
     "Span": "bridge.tracing.span",
     "add_breadcrumb": "bridge.api",
+    "bind": "bridge.context.handoff",
     "capture_event": "bridge.api",
     "capture_exception": "bridge.api",
     "capture_message": "bridge.api",
@@ -92,6 +95,7 @@ _EXPORTS = {
     "start_inactive_span": "bridge.api",
     "start_span": "bridge.api",
     "suppress_tracing": "bridge.tracing.suppression",
+    "trace": "bridge.api",
     "trace_headers": "bridge.api",
     "trace_meta_tags": "bridge.api",
     "use_span": "bridge.api",
@@ -105,6 +109,7 @@ __all__ = [
     "Span",
     "__version__",
     "add_breadcrumb",
+    "bind",
     "capture_event",
     "capture_exception",
     "capture_message",
@@ -136,6 +141,7 @@ __all__ = [
     "start_inactive_span",
     "start_span",
     "suppress_tracing",
+    "trace",
     "trace_headers",
     "trace_meta_tags",
     "use_span",

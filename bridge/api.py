@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
@@ -20,12 +20,14 @@ from bridge._guard import guard
 from bridge._otel import SPAN_KEY
 from bridge.client import Client
 from bridge.context import scope as scopes_of
+from bridge.context.handoff import patch_threads, unpatch_threads
 from bridge.context.scope import Scope, ScopeData, attached, put, with_scopes, without_span
 from bridge.options import Options, resolve
 from bridge.propagation.baggage import BAGGAGE
 from bridge.propagation.carrier import read_headers
 from bridge.propagation.propagator import SentryPropagator
 from bridge.propagation.sentry_trace import SENTRY_TRACE
+from bridge.tracing.decorating import decorate
 from bridge.tracing.provider import SpanStart, Tracer
 from bridge.tracing.span import (
     OP_ATTRIBUTE,
@@ -39,11 +41,12 @@ from bridge.tracing.span import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from opentelemetry.trace import Link
     from opentelemetry.util import types
 
+F = TypeVar("F")
 _init_lock = threading.Lock()  # protects the exchange of the active client
 _atexit_registered = False
 _NO_CLIENT = Client(Options())
@@ -75,6 +78,8 @@ def init(dsn: str | None = None, **options: Any) -> Client:
         setup.install_runtime_context()
         client.propagator = setup.install_propagator()
         client.tracer_provider = setup.install_provider(resolved, client if client.sends else None)
+        if resolved.patch_threads:
+            patch_threads()
         for instrumentation in resolved.instrumentations:
             instrumentation.instrument(tracer_provider=client.tracer_provider)
         if resolved.debug:
@@ -92,6 +97,7 @@ def _take_down(client: Client | None) -> None:
     with guard("setup", "the client before could not be taken off"):
         for instrumentation in client.options.instrumentations:
             instrumentation.uninstrument()
+        unpatch_threads()
         timeout_s = client.options.shutdown_timeout
         setup.uninstall_provider(client.tracer_provider, client.options, timeout_s)
         client.close()
@@ -219,6 +225,52 @@ def _context_of(parent: Parent) -> Context:
     if isinstance(parent, SpanContext):
         return put(where, SPAN_KEY, NonRecordingSpan(parent))
     return put(where, SPAN_KEY, parent.viewed if isinstance(parent, Span) else parent)
+
+
+class _TracedCall:
+    """The span of one call of a function that is decorated with `@trace`."""
+
+    __slots__ = ("_attributes", "_name", "_op")
+
+    def __init__(self, name: str, op: str | None, attributes: types.Attributes) -> None:
+        self._name = name
+        self._op = op
+        self._attributes = attributes
+
+    def start(self) -> trace_api.Span:
+        """Start the span."""
+        return start_inactive_span(self._name, op=self._op, attributes=self._attributes).viewed
+
+    def end(self, span: trace_api.Span, error: BaseException | None) -> None:
+        """Record what left the function, if it is an error, and end the span."""
+        ending = view(span) or span
+        if error is not None and isinstance(ending, Span):
+            ending._fail(error)
+        span.end()
+
+
+@overload
+def trace(name: F, /) -> F: ...
+@overload
+def trace(
+    name: str | None = None, *, op: str | None = None, attributes: types.Attributes = None
+) -> Callable[[F], F]: ...
+def trace(name: Any = None, *, op: str | None = None, attributes: types.Attributes = None) -> Any:
+    """Decorate a function, of any kind, with a span around each call: `@trace` or `@trace("name", op="task")`.
+
+    Sync, async, generators and async generators, over or under `classmethod` and `staticmethod`. The name is the
+    qualified name of the function unless given. With no span active the call is a root. In generators the span is
+    active in the body at every step, and never in the caller's code between steps. Raises `TypeError` for a class.
+    """
+    if name is not None and not isinstance(name, str):
+        return _traced(name, None, op, attributes)
+    return lambda func: _traced(func, name, op, attributes)
+
+
+def _traced(func: F, name: str | None, op: str | None, attributes: types.Attributes) -> F:
+    inner = func.__func__ if isinstance(func, classmethod | staticmethod) else func
+    call = _TracedCall(name or str(getattr(inner, "__qualname__", "call")), op, attributes)
+    return decorate(func, lambda: call)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
@@ -41,7 +41,7 @@ from bridge.tracing.suppression import is_suppressed
 from bridge.tracing.upstream import upstream_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     from opentelemetry.context import Context
@@ -53,8 +53,7 @@ if TYPE_CHECKING:
     from bridge.tracing.segment import SegmentSink
     from bridge.tracing.upstream import Upstream
 
-P = ParamSpec("P")
-R = TypeVar("R")
+F = TypeVar("F")
 
 
 class TracerProvider(SdkTracerProvider):
@@ -331,8 +330,19 @@ class CurrentSpan:
         self._context = context
         self._end_on_exit = end_on_exit
 
+    def start(self) -> Span:
+        """Start the span of one call of a decorated function."""
+        return self._tracer.start(self._start, self._context)
+
+    def end(self, span: trace_api.Span, error: BaseException | None) -> None:
+        """End the span of one call of a decorated function."""
+        if isinstance(error, Exception):
+            _record_failure(span, error, self._start)
+        if self._end_on_exit:
+            span.end()
+
     def __enter__(self) -> Span:
-        span = self._span = self._tracer.start(self._start, self._context)
+        span = self._span = self.start()
         where = put(context_api.get_current(), SPAN_KEY, span)
         if self._context is not None and span._bridge_scopes is not None:
             # A span of another provider that is started inside must find this request's scopes too.
@@ -344,17 +354,14 @@ class CurrentSpan:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         context_api.detach(self._token)
-        if isinstance(exc, Exception):
-            _record_failure(self._span, exc, self._start)
-        if self._end_on_exit:
-            self._span.end()
+        self.end(self._span, exc)
 
-    def __call__(self, func: Callable[P, R]) -> Callable[P, R]:
+    def __call__(self, func: F) -> F:
         """Decorate a function: each call gets a span of its own."""
-        return decorate(func, lambda: CurrentSpan(self._tracer, self._start, self._context, self._end_on_exit))
+        return decorate(func, lambda: self)
 
 
-def _record_failure(span: Span, error: Exception, start: SpanStart) -> None:
+def _record_failure(span: trace_api.Span, error: Exception, start: SpanStart) -> None:
     """Record an exception as OpenTelemetry's `use_span` does."""
     note_span_of_error(error, span)
     if not span.is_recording():
