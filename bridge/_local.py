@@ -1,19 +1,9 @@
-"""contextvars-extras, for callables that must run in a context of their own.
-
-The only module that names the library: its author has stopped maintaining it, so it can be replaced here alone. Its
-`bind_to_snapshot_context` (0.7.0) loses positional arguments of the call and doubles those of the binding; binding a
-`functools.partial` with everything in it is safe.
-"""
+"""Callables bound to a context of their own: the only module that knows contextvars-extras."""
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
-
-from contextvars_extras.context_management import (  # type: ignore[import-untyped]  # 0.7.0 is not typed
-    bind_to_empty_context,
-    bind_to_snapshot_context,
-)
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,11 +12,31 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def bind_empty(func: Callable[[], R]) -> Callable[[], R]:
-    """Return the function bound to an empty context: every variable has its default there."""
-    return cast("Callable[[], R]", bind_to_empty_context(func))
+def bind_empty(fn: Callable[P, R]) -> Callable[P, R]:
+    """Return `fn` made to run in an empty context on each call: every context variable has its default."""
+    # Imported here because it brings asyncio along, which `import bridge` must not pay for.
+    from contextvars_extras.context_management import (  # type: ignore[import-untyped]  # ships no types
+        bind_to_empty_context,
+    )
+
+    bound: Callable[P, R] = bind_to_empty_context(fn)
+    return bound
 
 
-def bind_snapshot(func: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Callable[[], R]:
-    """Return a call of the function bound to a copy of the context as it is now."""
-    return cast("Callable[[], R]", bind_to_snapshot_context(functools.partial(func, *args, **kwargs)))
+def bind_snapshot(fn: Callable[P, R]) -> Callable[P, R]:
+    """Return `fn` made to run, on each call, in its own copy of the context as it is now."""
+    from contextvars_extras.context_management import bind_to_snapshot_context
+
+    # contextvars-extras 0.7 drops the positional arguments of a call to what it bound, and doubles those that
+    # were bound with it; keyword arguments pass. So everything travels as keywords through a partial.
+    bound: Callable[..., R] = bind_to_snapshot_context(functools.partial(_call, fn))
+
+    @functools.wraps(fn)
+    def in_snapshot(*args: P.args, **kwargs: P.kwargs) -> R:
+        return bound(args=args, kwargs=kwargs)
+
+    return in_snapshot
+
+
+def _call(fn: Callable[..., R], *, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+    return fn(*args, **kwargs)

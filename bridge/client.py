@@ -80,7 +80,6 @@ class Client:
             send_default_pii=options.send_default_pii,
         )
         self._closed = False
-        self._used = False  # whether the worker ever had something to do
 
     @property
     def dsn(self) -> Dsn | None:
@@ -127,7 +126,7 @@ class Client:
             segment.scopes.isolation._read(),
             segment.current_scope,
         )
-        if not self._submit(lambda: self._send_transaction(segment, root, children, layers)):
+        if not self._worker.submit(lambda: self._send_transaction(segment, root, children, layers)):
             self._lose_transaction(reasons.QUEUE_OVERFLOW, 1 + len(children))
 
     def _send_transaction(
@@ -178,10 +177,6 @@ class Client:
     def _lose_transaction(self, reason: str, spans: int) -> None:
         self.outcomes.lost(reason, "transaction")
         self.outcomes.lost(reason, "span", spans)
-
-    def _submit(self, job: Callable[[], None]) -> bool:
-        self._used = True
-        return self._worker.submit(job)
 
     # Errors and messages.
 
@@ -260,7 +255,7 @@ class Client:
         event_id: str = processed["event_id"]
         attachments = [a for layer in layers for a in layer.attachments]
         sent = processed
-        if not self._submit(lambda: self._send_event(sent, link, attachments)):
+        if not self._worker.submit(lambda: self._send_event(sent, link, attachments)):
             self.outcomes.lost(reasons.QUEUE_OVERFLOW, "error")
             return None
         scopes.isolation.last_event_id = event_id
@@ -331,7 +326,7 @@ class Client:
         if dsc.get("trace_id") and dsc.get("public_key"):
             headers["trace"] = dict(dsc)
         if self.dsn is not None:
-            headers["dsn"] = str(self.dsn)
+            headers["dsn"] = self.dsn.public
         headers["sdk"] = {"name": SDK["name"], "version": SDK["version"]}
         return Envelope(headers, items)
 
@@ -349,18 +344,11 @@ class Client:
         seconds = self.options.shutdown_timeout if timeout is None else timeout
         deadline = time.monotonic() + seconds
         with guard("client", "flushing failed"):
-            flushed = self._flush_transport(seconds)
-            return self._worker.flush(max(0.0, deadline - time.monotonic())) and flushed() is not False
+            flushed = self._worker.flush(seconds)
+            if self.transport is None:
+                return flushed
+            return self.transport.flush(max(0.0, deadline - time.monotonic())) and flushed
         return False
-
-    def _flush_transport(self, seconds: float) -> Callable[[], bool | None]:
-        """Let the worker flush the transport after what is queued; returns what tells how that ended."""
-        transport = self.transport
-        if transport is None or not self._used:
-            return lambda: True
-        answer: list[bool] = []
-        submitted = self._worker.submit(lambda: answer.append(transport.flush(seconds) is not False))
-        return lambda: answer[0] if answer else submitted
 
     def close(self, timeout: float | None = None) -> None:
         """Send what there is, at most `timeout` seconds (`shutdown_timeout` by default), and stop."""
@@ -369,17 +357,13 @@ class Client:
         seconds = self.options.shutdown_timeout if timeout is None else timeout
         deadline = time.monotonic() + seconds
         with guard("client", "closing failed"):
-            self.flush(seconds)
+            self._worker.flush(seconds)
             self._closed = True
-            transport = self.transport
-            if transport is not None:
-                if isinstance(transport, HttpTransport | SpotlightTransport):
-                    transport.stop_retrying()
-                if self._used:
-                    self._worker.submit(lambda: transport.close(max(0.0, deadline - time.monotonic())))
-                else:
-                    transport.close(seconds)
+            if isinstance(self.transport, HttpTransport | SpotlightTransport):
+                self.transport.stop_retrying()
             self._worker.close(max(0.0, deadline - time.monotonic()))
+            if self.transport is not None:
+                self.transport.close(max(0.0, deadline - time.monotonic()))
 
     def accounting(self) -> Accounting:
         """Return where the spans are that were started sampled, since `init`."""

@@ -1,78 +1,116 @@
-"""JSON of anything: what users put into attributes and tags must never stop an event."""
+"""JSON of anything, always: whatever a user hung on a span becomes valid UTF-8 JSON."""
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from datetime import date, datetime
 from typing import Any
 
-_MAX_DEPTH = 20
-_MAX_TEXT = 100_000
+# Relay's parser gives up on a document nested deeper than 128.
+MAX_DEPTH = 100
+
+_encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 
 
 def encode_json(value: Any) -> bytes:
-    """Return valid JSON for any value, quickly where it is plain, cleaned where it is not. Never raises."""
+    """Return `value` as JSON in UTF-8; never raises.
+
+    What JSON has no form for is replaced: bytes by their text, sets and tuples by arrays, NaN and infinities by their
+    names, a lone surrogate by U+FFFD, a cycle and what is too deep by a note, any other object by its `repr`.
+    """
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode()
-    except (TypeError, ValueError, RecursionError, OverflowError):
-        cleaned = clean(value)
-        return json.dumps(cleaned, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode(
-            "utf-8", "replace"
-        )
+        return _encode(value).encode()
+    except Exception:  # a user's objects: any of them may raise anything
+        return _encode_cleaned(value)
 
 
-def clean(value: Any, depth: int = 0, above: frozenset[int] = frozenset()) -> Any:
-    """Return a value that JSON can hold, as near to the given one as that goes."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        return int(value) if -(2**63) <= value < 2**64 else str(value) if value.bit_length() < 4096 else "<int>"
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else str(float(value))
-    if isinstance(value, str):
-        return _clean_text(value)
-    if isinstance(value, bytes | bytearray | memoryview):
-        return _clean_text(bytes(value).decode("utf-8", "replace"))
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if id(value) in above:
-        return "<cycle>"
-    if depth >= _MAX_DEPTH:
-        return _described(value)
-    if isinstance(value, Mapping):
-        return _clean_mapping(value, depth + 1, above | {id(value)})
-    if isinstance(value, Sequence | AbstractSet):
-        return _clean_items(value, depth + 1, above | {id(value)})
-    return _described(value)
-
-
-def _clean_mapping(value: Mapping[Any, Any], depth: int, above: frozenset[int]) -> Any:
+def _encode_cleaned(value: Any) -> bytes:
     try:
-        return {_clean_text(_described(key)): clean(item, depth, above) for key, item in value.items()}
-    except Exception:  # a mapping of the user's that cannot be read
-        return _described(value)
+        return _encode(_Cleaner().clean(value, 0)).encode()
+    except Exception:  # memory, or the interpreter's own limits
+        return b"null"
 
 
-def _clean_items(value: Sequence[Any] | AbstractSet[Any], depth: int, above: frozenset[int]) -> Any:
+class _Cleaner:
+    """Makes a copy that `json` takes."""
+
+    __slots__ = ("_ancestors",)
+
+    def __init__(self) -> None:
+        self._ancestors: set[int] = set()
+
+    def clean(self, value: Any, depth: int) -> Any:
+        try:
+            return self._clean(value, depth)
+        except Exception:  # a user's object: even isinstance() runs its code
+            return _unprintable(value)
+
+    def _clean(self, value: Any, depth: int) -> Any:
+        if value is None or value is True or value is False:
+            return value
+        if isinstance(value, str):
+            return _clean_text(value)
+        if isinstance(value, int):
+            return _clean_integer(value)
+        if isinstance(value, float):
+            return value if math.isfinite(value) else float.__repr__(value)
+        if isinstance(value, bytes | bytearray | memoryview):
+            return bytes(value).decode("utf-8", "replace")
+        if isinstance(value, datetime.date | datetime.time):
+            return _clean_text(value.isoformat())
+        if isinstance(value, Mapping | list | tuple | AbstractSet | deque):
+            return self._clean_container(value, depth)
+        return _clean_text(repr(value))
+
+    def _clean_container(self, value: Any, depth: int) -> Any:
+        identity = id(value)
+        if identity in self._ancestors:
+            return "<cycle>"
+        if depth >= MAX_DEPTH:
+            return "<nested too deeply>"
+        self._ancestors.add(identity)
+        try:
+            if isinstance(value, Mapping):
+                # The list is a copy: another thread may be writing to the mapping.
+                return {_clean_key(key): self.clean(item, depth + 1) for key, item in list(value.items())}
+            return [self.clean(item, depth + 1) for item in list(value)]
+        finally:
+            self._ancestors.discard(identity)
+
+
+def _clean_key(key: Any) -> str:
     try:
-        return [clean(item, depth, above) for item in value]
-    except Exception:  # a container of the user's that cannot be read
-        return _described(value)
+        if key is None or isinstance(key, bool):
+            return {None: "null", True: "true", False: "false"}[key]
+        if isinstance(key, bytes):
+            return key.decode("utf-8", "replace")
+        return _clean_text(key if isinstance(key, str) else str(key))
+    except Exception:  # a user's object
+        return _unprintable(key)
 
 
 def _clean_text(text: str) -> str:
-    """Replace lone surrogates, which UTF-8 cannot hold, and cut what no reader wants to see whole."""
-    shortened = text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "..."
-    return shortened.encode("utf-8", "replace").decode("utf-8")
-
-
-def _described(value: Any) -> str:
-    if isinstance(value, str):
-        return str(value)
     try:
-        return _clean_text(str(value))
-    except Exception:  # a __str__ of the user's
-        return f"<{type(value).__name__}>"
+        return str.encode(text).decode()
+    except UnicodeEncodeError:
+        # Through UTF-16, so that two halves of a pair become the character they stand for.
+        return str.encode(text, "utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _clean_integer(number: int) -> Any:
+    try:
+        int.__repr__(number)
+    except ValueError:  # CPython refuses to print very long ones
+        return f"<integer of {int.bit_length(number)} bits>"
+    return number
+
+
+def _unprintable(value: Any) -> str:
+    try:
+        return _clean_text(f"<unprintable {type(value).__name__}>")
+    except Exception:  # a metaclass of the user's
+        return "<unprintable>"

@@ -1,66 +1,93 @@
-"""Outcomes: what was delivered and what was lost, and why; told to Sentry in client reports."""
+"""What became of everything that was recorded: delivered, or lost for a reason."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from bridge.delivery.forking import reset_in_children
 
-# Reasons that Sentry knows.
-BACKPRESSURE = "backpressure"
-BEFORE_SEND = "before_send"
-BUFFER_OVERFLOW = "buffer_overflow"
-EVENT_PROCESSOR = "event_processor"
-INTERNAL_SDK_ERROR = "internal_sdk_error"
-NETWORK_ERROR = "network_error"
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
 QUEUE_OVERFLOW = "queue_overflow"
 RATELIMIT_BACKOFF = "ratelimit_backoff"
-SAMPLE_RATE = "sample_rate"
+NETWORK_ERROR = "network_error"
 SEND_ERROR = "send_error"
+SAMPLE_RATE = "sample_rate"
+BACKPRESSURE = "backpressure"
+BEFORE_SEND = "before_send"
+EVENT_PROCESSOR = "event_processor"
+BUFFER_OVERFLOW = "buffer_overflow"
+INTERNAL_SDK_ERROR = "internal_sdk_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What became of one category since the start."""
+
+    delivered: int
+    lost: Mapping[str, int]  # by reason
+
+    @property
+    def lost_in_all(self) -> int:
+        return sum(self.lost.values())
 
 
 class Outcomes:
-    """Counts by reason and category, for the account and for the next client report."""
+    """The books of one client. A forked child opens its own."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()  # protects the three below
-        self._delivered: Counter[str] = Counter()
-        self._lost: Counter[tuple[str, str]] = Counter()
-        self._unreported: Counter[tuple[str, str]] = Counter()
+    _lost: Counter[tuple[str, str]]
+    _unreported: Counter[tuple[str, str]]
+    _delivered: Counter[str]
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._open_books()
+        reset_in_children(self)
+
+    def lost(self, reason: str, category: str, quantity: int = 1, *, report: bool = True) -> None:
+        """Count a loss. `report=False` keeps it from client reports: for what the server has counted itself."""
+        if quantity <= 0:
+            return
+        with self._lock:
+            self._lost[reason, category] += quantity
+            if report:
+                self._unreported[reason, category] += quantity
 
     def delivered(self, category: str, quantity: int = 1) -> None:
-        """Count what the other side took."""
+        """Count what the server took."""
+        if quantity <= 0:
+            return
         with self._lock:
             self._delivered[category] += quantity
 
-    def lost(self, reason: str, category: str, quantity: int = 1) -> None:
-        """Count what will not arrive."""
-        if quantity > 0:
-            with self._lock:
-                self._lost[reason, category] += quantity
-                self._unreported[reason, category] += quantity
-
     def take_report(self) -> dict[str, Any] | None:
-        """Return the client report of what was lost since the last one; `None` if nothing was."""
+        """Return the payload of a client report on the losses since the last one; `None` if there were none."""
+        timestamp = self._clock()
         with self._lock:
-            taken, self._unreported = self._unreported, Counter()
-        if not taken:
+            unreported, self._unreported = self._unreported, Counter()
+        if not unreported:
             return None
         discarded = [
             {"reason": reason, "category": category, "quantity": quantity}
-            for (reason, category), quantity in sorted(taken.items())
+            for (reason, category), quantity in sorted(unreported.items())
         ]
-        return {"timestamp": time.time(), "discarded_events": discarded}
+        return {"timestamp": timestamp, "discarded_events": discarded}
 
     def restore(self, report: Mapping[str, Any]) -> None:
-        """Put a report back that could not be sent: it goes with the next one."""
+        """Put a report that could not be sent back, to go with the next."""
         with self._lock:
-            for row in report["discarded_events"]:
-                self._unreported[row["reason"], row["category"]] += row["quantity"]
+            for entry in report["discarded_events"]:
+                self._unreported[entry["reason"], entry["category"]] += entry["quantity"]
+
+    def totals(self, category: str = "span") -> Totals:
+        """Return what became of a category since the start, reported or not."""
+        with self._lock:
+            return Totals(self.delivered_of(category), self.lost_of(category))
 
     def delivered_of(self, category: str) -> int:
         """Return how much of a category was delivered."""
@@ -70,4 +97,14 @@ class Outcomes:
     def lost_of(self, category: str) -> dict[str, int]:
         """Return how much of a category was lost, by reason."""
         with self._lock:
-            return {reason: n for (reason, of), n in sorted(self._lost.items()) if of == category}
+            return {reason: quantity for (reason, of), quantity in self._lost.items() if of == category}
+
+    def reset_after_fork(self) -> None:
+        self._open_books()
+
+    def _open_books(self) -> None:
+        # Re-entrant, because a signal handler or a finalizer may lose something while its thread counts.
+        self._lock = threading.RLock()  # protects the counters
+        self._lost = Counter()
+        self._unreported = Counter()
+        self._delivered = Counter()

@@ -1,52 +1,59 @@
-"""Transport: envelopes to Sentry over HTTP."""
+"""From envelopes to the server: each is delivered, or counted with the reason why not."""
 
 from __future__ import annotations
 
-import gzip
-import os
-import random
 import threading
-import weakref
-from typing import TYPE_CHECKING, Any, Protocol
+import time
+from typing import TYPE_CHECKING, Protocol
 
 from bridge._guard import guard
 from bridge._version import __version__
-from bridge.delivery import outcomes as reasons
-from bridge.delivery.envelope import CONTENT_TYPE, INTERNAL, Envelope, Item
-from bridge.delivery.rate_limits import RateLimits
+from bridge.delivery.connection import Answer, Connection, UnreachableError, UnsendableError
+from bridge.delivery.envelope import CONTENT_TYPE, Envelope
+from bridge.delivery.forking import reset_in_children
+from bridge.delivery.outcomes import (
+    INTERNAL_SDK_ERROR,
+    NETWORK_ERROR,
+    QUEUE_OVERFLOW,
+    RATELIMIT_BACKOFF,
+    SEND_ERROR,
+    Outcomes,
+)
+from bridge.delivery.parcel import Parcel
+from bridge.delivery.quiet import in_quiet_context
+from bridge.delivery.rate_limits import TOO_MANY_REQUESTS, RateLimits
+from bridge.delivery.retries import Retries
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import httpx
 
     from bridge.delivery.dsn import Dsn
-    from bridge.delivery.outcomes import Outcomes
 
 SDK_NAME = "sentry-otel-bridge"
-_TIMEOUT_S = 5.0
-_GZIP_FROM_BYTES = 1024
-_ATTEMPTS = 4
-_FIRST_PAUSE_S = 0.25
-_LONGEST_PAUSE_S = 4.0
+SDK_VERSION = __version__
+CLIENT = f"{SDK_NAME}/{SDK_VERSION}"
 
 
 class Transport(Protocol):
-    """Where envelopes go. All three are called by one thread, that of the client's worker or of `close`."""
+    """Where envelopes go. `send` is called by one thread, the worker's."""
 
     def send(self, envelope: Envelope) -> None:
-        """Send an envelope, or count it as lost; never raises."""
+        """Send an envelope or count it as lost; never raises."""
 
     def flush(self, timeout: float | None) -> bool:
-        """Send what is held back; `False` if that was not done in `timeout` seconds."""
+        """Send what is held back; `False` if that was not done within `timeout` seconds."""
 
     def close(self, timeout: float | None) -> None:
-        """Send what is held back and let go of connections."""
+        """Send what is held back within `timeout` seconds, and let go of connections."""
 
 
 class HttpTransport:
-    """Posts envelopes over one kept `httpx` connection; proxies and certificates by httpx's own environment.
+    """Posts envelopes over one connection that is kept; proxies and certificates as httpx's environment has them.
 
-    Network errors and 5xx are tried again, with growing pauses, a few times; rate limits are obeyed by category. What
-    is lost is counted in `outcomes` and reported with the next envelope that goes out.
+    Network errors and 5xx are tried again, anything else the server says is obeyed. Everything that `send` was given is
+    in the outcomes exactly once when it returns.
     """
 
     def __init__(
@@ -56,123 +63,153 @@ class HttpTransport:
         *,
         http_client: httpx.Client | None = None,
         send_client_reports: bool = True,
+        retries: Retries | None = None,
     ) -> None:
-        self._url = dsn.envelope_url
-        self._dsn = str(dsn)
-        self._headers = {
-            "X-Sentry-Auth": dsn.auth_header(f"{SDK_NAME}/{__version__}"),
-            "User-Agent": f"{SDK_NAME}/{__version__}",
-            "Content-Type": CONTENT_TYPE,
-        }
+        self.rate_limits = RateLimits()
         self._outcomes = outcomes
-        self._limits = RateLimits()
-        self._given_client = http_client
-        self._client: httpx.Client | None = http_client
-        self._reports = send_client_reports
-        self._closing = threading.Event()
-        if hasattr(os, "register_at_fork"):
-            forget = weakref.WeakMethod(self._forget_connections)
-
-            def after_in_child() -> None:
-                if (method := forget()) is not None:
-                    method()
-
-            os.register_at_fork(after_in_child=after_in_child)
-
-    def _forget_connections(self) -> None:
-        """Leave the parent's sockets to the parent."""
-        self._client = self._given_client
-        self._closing = threading.Event()
+        self._send_client_reports = send_client_reports
+        self._retries = retries or Retries()
+        self._connection = Connection(dsn.envelope_url, _request_headers(dsn), http_client)
+        self._envelope_headers = {"dsn": dsn.public, "sdk": {"name": SDK_NAME, "version": SDK_VERSION}}
+        self._begin_anew()
+        reset_in_children(self)
 
     def send(self, envelope: Envelope) -> None:
-        """Send an envelope; what is not wanted or cannot be sent is counted."""
-        kept = [item for item in envelope.items if not self._is_limited(item)]
-        if kept and self._reports and (report := self._outcomes.take_report()) is not None:
-            kept.append(Item("client_report", report))
-        if kept:
-            self._post(Envelope(envelope.headers, kept))
+        """Send an envelope, trying again where that may help. Called by the worker's thread only."""
+        parcel = self._parcel(envelope)
+        if self._closed.is_set():
+            parcel.lost(QUEUE_OVERFLOW)
+            return
+        with self._turn:
+            self._carry(parcel, self._retries.waits(time.monotonic))
+            if self._closed.is_set():
+                self._close_connection()
 
-    def _is_limited(self, item: Item) -> bool:
-        if not self._limits.is_limited(item.category):
-            return False
-        self._lose(reasons.RATELIMIT_BACKOFF, item)
-        return True
+    def flush(self, timeout: float | None = None) -> bool:
+        """Send the client report that is due; `False` if that was not done within `timeout` seconds.
 
-    def _lose(self, reason: str, item: Item) -> None:
-        if item.type == "client_report" and isinstance(item.payload, dict):
-            self._outcomes.restore(item.payload)
-        for category, quantity in item.losses().items():
-            self._outcomes.lost(reason, category, quantity)
-
-    def _post(self, envelope: Envelope) -> None:
-        body = envelope.serialize()
-        headers = self._headers
-        if len(body) >= _GZIP_FROM_BYTES:
-            body = gzip.compress(body, compresslevel=1)
-            headers = {**headers, "Content-Encoding": "gzip"}
-        reason = self._attempts(body, headers)
-        for item in envelope.items:
-            if reason is not None:
-                self._lose(reason, item)
-                continue
-            for category, quantity in item.losses().items():
-                self._outcomes.delivered(category, quantity)
-
-    def _attempts(self, body: bytes, headers: dict[str, str]) -> str | None:
-        """Post until it is taken or given up; returns why it was given up."""
-        reason: str | None = None
-        for attempt in range(_ATTEMPTS):
-            if attempt and self._closing.wait(_pause_s(attempt)):
-                return reason
-            reason, again = self._attempt(body, headers)
-            if not again:
-                return reason
-        return reason
-
-    def _attempt(self, body: bytes, headers: dict[str, str]) -> tuple[str | None, bool]:
-        """Post once: why it was not taken, if it was not, and whether to try again."""
-        import httpx
-
-        try:
-            response = self._http().post(self._url, content=body, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, RuntimeError):
-            return reasons.NETWORK_ERROR, True
-        self._limits.update(response.status_code, response.headers)
-        if response.is_success:
-            return None, False
-        if response.status_code == 429:
-            return reasons.RATELIMIT_BACKOFF, False
-        return reasons.SEND_ERROR, response.is_server_error
-
-    def _http(self) -> httpx.Client:
-        if self._client is None:
-            import httpx
-
-            self._client = httpx.Client(timeout=_TIMEOUT_S)
-        return self._client
-
-    def flush(self, timeout: float | None) -> bool:
-        """Send the client report that is due, if there is one."""
-        if self._reports and not self._limits.is_limited(INTERNAL):
-            report = self._outcomes.take_report()
-            if report is not None:
-                headers: dict[str, Any] = {"dsn": self._dsn}
-                self._post(Envelope(headers, [Item("client_report", report)]))
-        return True
+        From any thread. What the worker is sending at the moment is waited for.
+        """
+        return self._flush(_deadline(timeout))
 
     def stop_retrying(self) -> None:
-        """Cut pauses short: what is tried now is tried for the last time. From any thread."""
-        self._closing.set()
+        """Cut every wait short: what is tried now is tried for the last time. From any thread."""
+        self._last_try.set()
 
-    def close(self, timeout: float | None) -> None:
-        """Send the last client report and close the connection, unless the client was given to `init`."""
-        self._closing.set()
-        with guard("delivery", "the transport could not be closed"):
-            self.flush(timeout)
-            if self._client is not None and self._client is not self._given_client:
-                self._client.close()
+    def close(self, timeout: float | None = None) -> None:
+        """Send the last client report and close the connection, all within `timeout` seconds. From any thread.
+
+        A request that hangs is broken off after that time. What is sent afterwards is counted as lost.
+        """
+        self.stop_retrying()
+        self._closed.set()
+        deadline = _deadline(timeout)
+        if not self._flush(deadline, then_close=True):
+            # The thread that is in the middle of a request closes the connection when the request has failed.
+            self._connection.interrupt()
+
+    def reset_after_fork(self) -> None:
+        was_closed = self._closed.is_set()
+        self._begin_anew()
+        if was_closed:
+            self._last_try.set()
+            self._closed.set()
+
+    def _begin_anew(self) -> None:
+        self._turn = threading.RLock()  # protects the connection: one request at a time
+        self._last_try = threading.Event()
+        self._closed = threading.Event()
+
+    def _parcel(self, envelope: Envelope) -> Parcel:
+        return Parcel({**self._envelope_headers, **envelope.headers}, envelope.items, self._outcomes)
+
+    def _carry(self, parcel: Parcel, waits: Iterator[float], deadline: float | None = None) -> None:
+        """Bring a parcel to its end."""
+        try:
+            with guard("delivery", "sending an envelope failed"):
+                self._attempt_all(parcel, waits, deadline)
+        finally:
+            parcel.lost(INTERNAL_SDK_ERROR)  # nothing is left in it, but for a fault
+
+    def _attempt_all(self, parcel: Parcel, waits: Iterator[float], deadline: float | None) -> None:
+        while True:
+            parcel.drop_limited(self.rate_limits)
+            if parcel.is_empty:
+                return
+            if self._send_client_reports:
+                parcel.attach_report(self.rate_limits)
+            reason = self._attempt(parcel, deadline)
+            if reason is None:
+                return
+            wait_s = next(waits, None)
+            if wait_s is None or self._last_try.wait(wait_s):
+                parcel.lost(reason)
+                return
+
+    def _attempt(self, parcel: Parcel, deadline: float | None) -> str | None:
+        """Try once. `None` if that settled it, else the reason it is lost for unless it is tried again."""
+        body = parcel.body()
+        try:
+            answer = self._connection.post(body, parcel.encoding, _remaining(deadline))
+        except UnreachableError:
+            return NETWORK_ERROR
+        except UnsendableError:
+            parcel.lost(SEND_ERROR)
+            return None
+        self.rate_limits.update(answer.status, answer.headers)
+        return self._settle(parcel, answer)
+
+    @staticmethod
+    def _settle(parcel: Parcel, answer: Answer) -> str | None:
+        if 200 <= answer.status < 300:
+            parcel.delivered()
+        elif answer.status == TOO_MANY_REQUESTS:
+            # Sentry counts what it refuses for its limits; a report of it would count it twice.
+            parcel.lost(RATELIMIT_BACKOFF, report=False)
+        elif answer.status < 500:
+            parcel.lost(SEND_ERROR)
+        else:
+            return SEND_ERROR
+        return None
+
+    def _flush(self, deadline: float | None, *, then_close: bool = False) -> bool:
+        if not self._turn.acquire(timeout=_lock_timeout(deadline)):
+            return False
+        try:
+            done = in_quiet_context(self._send_report)(deadline)
+            if then_close:
+                self._close_connection()
+            return done
+        finally:
+            self._turn.release()
+
+    def _send_report(self, deadline: float | None) -> bool:
+        if not self._send_client_reports:
+            return True
+        parcel = self._parcel(Envelope({}, []))
+        parcel.attach_report(self.rate_limits)
+        if parcel.is_empty:
+            return True
+        self._carry(parcel, iter(()), deadline)
+        return parcel.was_delivered
+
+    def _close_connection(self) -> None:
+        with guard("delivery", "closing the connection failed"):
+            self._connection.close()
 
 
-def _pause_s(attempt: int) -> float:
-    longest: float = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 4 ** (attempt - 1))
-    return random.uniform(0.5, 1.0) * longest
+def _request_headers(dsn: Dsn) -> dict[str, str]:
+    return {"X-Sentry-Auth": dsn.auth_header(CLIENT), "User-Agent": CLIENT, "Content-Type": CONTENT_TYPE}
+
+
+def _deadline(timeout: float | None) -> float | None:
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def _remaining(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+def _lock_timeout(deadline: float | None) -> float:
+    remaining = _remaining(deadline)
+    return -1 if remaining is None else min(remaining, threading.TIMEOUT_MAX)

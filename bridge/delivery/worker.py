@@ -1,119 +1,152 @@
-"""Worker: one thread that does what callers should not wait for."""
+"""The one thread in which everything slow is done."""
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
-from collections import deque
-from collections.abc import Callable
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
-from opentelemetry import context as context_api
+from bridge._guard import guard, report_fault
+from bridge.delivery.forking import reset_in_children
+from bridge.delivery.quiet import in_quiet_context
 
-from bridge._guard import guard
-from bridge._local import bind_empty
-from bridge._otel import SUPPRESS_HTTP_INSTRUMENTATION_KEY, SUPPRESS_INSTRUMENTATION_KEY
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
 
-Job = Callable[[], None]
+    Job: TypeAlias = Callable[[], None]
+
+DEFAULT_MAX_JOBS = 1000
+
+
+def run_job(job: Job) -> None:
+    """Call the job."""
+    job()
+
+
+class _Marker(threading.Event):
+    """Queued like a job; set when everything queued before it has run."""
 
 
 class Worker:
-    """Runs jobs one after the other in a daemon thread that starts with the first of them.
+    """One daemon thread with a bounded queue before it.
 
-    The thread has an empty context of its own with OpenTelemetry's suppression set: what it sends is never traced, by
-    nobody. `submit` never blocks; past `max_jobs` it refuses. A forked child starts with an empty queue.
+    The thread starts with the first job, in an empty context in which nothing is traced. A forked child begins with an
+    empty queue and starts a thread of its own when it needs one.
     """
 
-    def __init__(self, name: str, *, max_jobs: int = 1000) -> None:
+    _queue: SimpleQueue[Job | _Marker | None]
+    _last_marker: _Marker | None
+    _thread: threading.Thread | None
+
+    def __init__(self, name: str, run: Callable[[Job], None] = run_job, *, max_jobs: int = DEFAULT_MAX_JOBS) -> None:
         self._name = name
+        self._run = run
         self._max_jobs = max_jobs
-        self._start_afresh()
-        if hasattr(os, "register_at_fork"):
-            afresh = weakref.WeakMethod(self._start_afresh)
-
-            def after_in_child() -> None:
-                if (method := afresh()) is not None:
-                    method()
-
-            os.register_at_fork(after_in_child=after_in_child)
-
-    def _start_afresh(self) -> None:
-        self._condition = threading.Condition()  # protects all below; notified at every change
-        self._jobs: deque[Job] = deque()
-        self._submitted = 0
-        self._done = 0
-        self._thread: threading.Thread | None = None
         self._closed = False
+        self._begin_anew()
+        reset_in_children(self)
 
     @property
     def pending(self) -> int:
-        """How many jobs are not done yet."""
-        with self._condition:
-            return self._submitted - self._done
+        """How many jobs were taken and have not finished."""
+        return self._pending
 
     def submit(self, job: Job) -> bool:
-        """Queue a job; `False` if the queue is full or the worker closed."""
-        with self._condition:
-            if self._closed or len(self._jobs) >= self._max_jobs:
+        """Queue a job; never blocks. `False` when the queue is full, the worker closed or no thread can start."""
+        with self._lock:
+            if self._closed or self._pending >= self._max_jobs or not self._has_thread():
                 return False
-            self._jobs.append(job)
-            self._submitted += 1
-            if self._thread is None:
-                self._thread = threading.Thread(target=bind_empty(self._run), name=self._name, daemon=True)
-                starting: threading.Thread | None = self._thread
-            else:
-                starting = None
-            self._condition.notify_all()
-        if starting is not None:
-            try:
-                starting.start()
-            except RuntimeError:  # the interpreter is shutting down: no thread can be started any more
-                with self._condition:
-                    self._thread = None
+            self._pending += 1
+            self._last_marker = None
+            self._queue.put(job)
         return True
 
-    def _run(self) -> None:
-        context = context_api.set_value(SUPPRESS_INSTRUMENTATION_KEY, True)
-        context_api.attach(context_api.set_value(SUPPRESS_HTTP_INSTRUMENTATION_KEY, True, context))
-        while True:
-            with self._condition:
-                while not self._jobs and not self._closed:
-                    self._condition.wait()
-                if not self._jobs:
-                    return
-                job = self._jobs.popleft()
-            try:
-                with guard("delivery", "a job of the worker failed"):
-                    job()
-            finally:
-                with self._condition:
-                    self._done += 1
-                    self._condition.notify_all()
-            del job
-            time.sleep(0)  # let go of the interpreter between jobs: a request's thread may be waiting for it
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until every job submitted before this call has run; `False` when that takes longer than `timeout`.
 
-    def flush(self, timeout: float | None) -> bool:
-        """Wait until everything that was submitted before is done; `False` if it was not in time."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        with self._condition:
-            if threading.current_thread() is self._thread:
-                return self._done + 1 >= self._submitted
-            target = self._submitted
-            while self._done < target:
-                left = None if deadline is None else deadline - time.monotonic()
-                if (left is not None and left <= 0) or self._thread is None:
-                    return False
-                self._condition.wait(left)
+        Called from a job it cannot wait for itself, and answers `False` at once.
+        """
+        if self._closed:
+            return self._join(timeout)
+        with self._lock:
+            if self._thread is threading.current_thread():
+                return False
+            if not self._pending:
+                return True
+            if self._last_marker is None:
+                # Shared by all who flush until the next job comes: flushing while the server hangs queues nothing.
+                self._last_marker = _Marker()
+                self._queue.put(self._last_marker)
+            marker = self._last_marker
+        return marker.wait(timeout)
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Take no more jobs; wait until the ones there are have run, and say whether they have within `timeout`."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+        return self._join(timeout)
+
+    def _join(self, timeout: float | None) -> bool:
+        thread = self._thread
+        if thread is None:
             return True
+        if thread is threading.current_thread():
+            return False
+        thread.join(None if timeout is None else max(0.0, timeout))
+        return not thread.is_alive()
 
-    def close(self, timeout: float | None) -> bool:
-        """Take no more jobs and wait for the ones there are; `False` if they were not done in time."""
-        with self._condition:
-            self._closed = True
-            thread = self._thread
-            self._condition.notify_all()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout)
-            return not thread.is_alive()
-        return True
+    def reset_after_fork(self) -> None:
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        # Re-entrant, because a signal handler or a finalizer may submit while its thread is submitting.
+        self._lock = threading.RLock()  # protects what follows, and the order of the queue
+        self._queue = SimpleQueue()
+        self._pending = 0
+        self._last_marker = None
+        self._thread = None
+
+    def _has_thread(self) -> bool:
+        if self._thread is not None:
+            return True
+        target = in_quiet_context(self._work)
+        self._thread = threading.Thread(target=target, args=(self._queue,), name=self._name, daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # the interpreter is shutting down, or the system has no thread to give
+            self._thread = None
+        return self._thread is not None
+
+    def _work(self, queue: SimpleQueue[Job | _Marker | None]) -> None:
+        while True:
+            entry = queue.get()
+            if entry is None:
+                return
+            if isinstance(entry, _Marker):
+                entry.set()
+                continue
+            self._run_guarded(entry)
+            if queue is not self._queue:  # the job forked, and this is the child: the thread is not the worker's
+                return
+            del entry  # or the last job's memory would live until the next
+            self._finish_one()
+            time.sleep(0)  # let threads that serve requests have the interpreter
+
+    def _finish_one(self) -> None:
+        with self._lock:
+            self._pending -= 1
+
+    def _run_guarded(self, job: Job) -> None:
+        try:
+            with guard("delivery", "a background job failed"):
+                self._run(job)
+        except Exception as error:  # only where the guard lets faults through; the thread must live on
+            threading.excepthook(
+                threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))
+            )
+        except BaseException as error:
+            report_fault("delivery", "a background job tried to end its thread", error)
