@@ -218,18 +218,25 @@ class SharedScope(Scope):
 class IsolationScope(SharedScope):
     """What one request or job shares, by reference: its data, and the id of its last error."""
 
-    __slots__ = ("_awaits_request", "last_event_id")
+    __slots__ = ("_awaits_request", "_begun_with", "last_event_id")
 
     def __init__(self, data: ScopeData = EMPTY) -> None:
         super().__init__(data)
         self.last_event_id: str | None = None
         self._awaits_request = False
+        self._begun_with: ScopeData | None = None  # the data that a request's scope was forked with
 
     def fork(self, *, for_request: bool = False) -> IsolationScope:
         """Return an isolation scope that starts with the same data; `for_request`: the next request's own."""
         made = IsolationScope(self._data)
-        made._awaits_request = for_request
+        if for_request:
+            made._awaits_request = True
+            made._begun_with = self._data
         return made
+
+    def fork_beside(self) -> IsolationScope:
+        """Return the scope of another request that begins here: of this one's data it gets none."""
+        return IsolationScope(self._data if self._begun_with is None else self._begun_with)
 
     def claim(self) -> bool:
         """Take a scope that was forked for a request; `False` if it was not, or if a request has it already."""
@@ -261,6 +268,12 @@ class Scopes:
         """Return the same data behind an isolation scope and a trace of its own, or the upstream's trace."""
         isolation = self.isolation.fork(for_request=for_request)
         return Scopes(self.current, isolation, PropagationContext(remote), owner)
+
+    def for_root_of_request(self, remote: Any) -> Scopes:
+        """Return the scopes of a request whose root starts here: these, if they wait for one, else a fork."""
+        if self.isolation.claim():
+            return self
+        return Scopes(self.current, self.isolation.fork_beside(), PropagationContext(remote))
 
 
 def put(context: Context, key: str, value: object) -> Context:

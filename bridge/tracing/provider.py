@@ -31,6 +31,7 @@ from bridge.tracing.span import (
     REQUEST_KINDS,
     NoOpSpan,
     RecordingSpan,
+    RemoteSpan,
     Span,
     UnsampledSpan,
     execution,
@@ -166,9 +167,8 @@ class Tracer(SdkTracer):
         upstream = None if parent is None else upstream_of(parent)
         parent_context = None if upstream is None or parent is None else parent.get_span_context()
         scopes = scopes_of.of(None if is_current else where)
-        if start.kind in REQUEST_KINDS and not scopes.isolation.claim():
-            remote = parent if parent_context is not None and parent_context.is_remote else None
-            scopes = scopes.fork(None, remote)
+        if start.kind in REQUEST_KINDS:
+            scopes = scopes.for_root_of_request(parent if isinstance(parent, RemoteSpan) else None)
         if upstream is None:
             trace_id = scopes.propagation.adopt(self.id_generator.generate_trace_id)
         else:
