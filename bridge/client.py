@@ -30,6 +30,7 @@ from bridge.delivery.spotlight import SpotlightTransport
 from bridge.delivery.transport import HttpTransport
 from bridge.delivery.worker import Worker
 from bridge.propagation.propagator import SentryPropagator
+from bridge.tracing.span import parent_of
 from bridge.tracing.trace_link import TraceLink, link_of, link_of_span
 
 if TYPE_CHECKING:
@@ -284,10 +285,14 @@ class Client:
         event.setdefault("sdk", SDK)
 
     def _link_for(self, error: BaseException) -> TraceLink:
+        where = context_api.get_current()
+        active = getattr(parent_of(where), "segment", None)
         span = getattr(error, "_bridge_span", None)
-        if getattr(span, "segment", None) is not None:
+        segment = getattr(span, "segment", None)
+        # Another root's span is of an earlier life of the same exception object, which is raised again here.
+        if segment is not None and active in (None, segment):
             return link_of_span(span)
-        return link_of(context_api.get_current(), self.options, is_current=True)
+        return link_of(where, self.options, is_current=True)
 
     def _error_is_sampled(self) -> bool:
         rate = self.options.sample_rate

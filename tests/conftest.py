@@ -32,7 +32,7 @@ def pytest_sessionstart() -> None:
 
 
 @pytest.fixture(scope="session")
-def _judge_sink() -> Iterator[Sink]:
+def judge_sink() -> Iterator[Sink]:
     """Where sentry-cli sends what it could parse."""
     sink = Sink()
     yield sink
@@ -54,13 +54,13 @@ def _clean_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _judged(_clean_process: None, _judge_sink: Sink, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _judged(_clean_process: None, judge_sink: Sink, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let Relay's normaliser, sentry-sdk's and sentry-cli's parsers judge every envelope that the test made."""
     tap = Tap()
     tap.put_on(monkeypatch)
     yield
     bridge.close()
-    complaints = tap.complaints(_judge_sink)
+    complaints = tap.complaints(judge_sink)
     assert not complaints, "\n".join(complaints)
 
 

@@ -162,5 +162,5 @@ def _mask(text: str) -> str:
     scheme, slashes, keys = head.partition("://")
     if not slashes:
         scheme, keys = "", head
-    public_key, colon, _ = keys.partition(":")
-    return f"{scheme}{slashes}{public_key}{':***' if colon else ''}@{tail}"
+    public_key, colon, secret_key = keys.partition(":")
+    return f"{scheme}{slashes}{public_key}{colon}{'***' if secret_key else ''}@{tail}"
