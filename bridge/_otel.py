@@ -45,7 +45,6 @@ __all__ = [
     "take_off_span_processor",
     "trace_id_is_random",
     "tracer_is_enabled",
-    "tracers_of",
 ]
 
 
@@ -92,11 +91,6 @@ def tracer_is_enabled(tracer: Any) -> bool:
     return True if enabled is None else cast("bool", enabled())
 
 
-def tracers_of(provider: Any) -> tuple[Any, ...]:
-    """Return the tracers that an SDK provider made so far. `TracerProvider._tracers`, seen in 1.40 to 1.45."""
-    return tuple(getattr(provider, "_tracers", {}).values())
-
-
 def record_end_metrics(tracer: Any, parent: Any, decision: Any) -> dict[str, Any]:
     """Start the SDK's own metrics of a span; returns the extra arguments that its `Span` takes for them.
 
@@ -132,7 +126,5 @@ def composed_propagators(composite: Any) -> tuple[Any, ...]:
 
 
 def set_resource(provider: Any, resource: Any) -> None:
-    """Give an SDK provider and its tracers another resource. `TracerProvider._resource`, seen in 1.40 to 1.45."""
+    """Give an SDK provider another resource. `TracerProvider._resource`, seen in 1.40 to 1.45."""
     provider._resource = resource
-    for tracer in tracers_of(provider):
-        tracer.resource = resource

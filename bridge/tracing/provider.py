@@ -240,7 +240,7 @@ class Tracer(SdkTracer):
             context=span_context,
             parent=parent_context,
             sampler=self._bridge_provider.sampler,
-            resource=self.resource,
+            resource=self._bridge_provider.resource,
             attributes=start.attributes,
             span_processor=self.span_processor,
             kind=start.kind,

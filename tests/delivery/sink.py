@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import socket
 import struct
 import threading
 from collections import Counter, deque
 from dataclasses import dataclass, field
+
+from typing_extensions import Self
 
 from bridge.delivery.dsn import Dsn
 from bridge.delivery.envelope import Envelope
@@ -62,7 +65,7 @@ class Sink:
     def reported_of(self, category: str) -> dict[str, int]:
         return {reason: n for (reason, of), n in self.reported.items() if of == category}
 
-    def __enter__(self) -> Sink:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -149,8 +152,6 @@ def _read_head(stream) -> dict[str, str] | None:
 
 
 def _shut(sock: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
     sock.close()

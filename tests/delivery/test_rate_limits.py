@@ -36,7 +36,7 @@ def limits(clock):
 def in_force(limits, clock):
     """For how long each category is limited, to the quarter second."""
     start, found = clock.now, {}
-    for quarter in range(0, 4 * 200):
+    for quarter in range(4 * 200):
         clock.now = start + quarter / 4
         for category in CATEGORIES:
             if limits.is_limited(category):
