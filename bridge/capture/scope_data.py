@@ -47,6 +47,8 @@ def apply_scope(event: dict[str, Any], *layers: ScopeLike) -> None:
     _complete_mapping(event, "tags", [layer.tags for layer in layers])
     _complete_mapping(event, "extra", [layer.extra for layer in layers])
     _complete_mapping(event, "user", [layer.user or {} for layer in layers])
+    if "user" in event and hasattr(event["user"], "items"):
+        event["user"] = {key: _text_id(value) for key, value in event["user"].items()}
     _complete_contexts(event, layers)
     for layer in reversed(layers):
         if layer.level is not None:
@@ -92,6 +94,11 @@ def clean_tags(tags: Mapping[Any, Any]) -> dict[str, str]:
         name = _NOT_IN_TAG_KEY.sub("_", _printed(key))[:_MAX_TAG]
         cleaned[name] = " ".join(_printed(value).splitlines())[:_MAX_TAG]
     return cleaned
+
+
+def _text_id(value: Any) -> Any:
+    """Return a number as text: a user's id is one to Sentry's parsers."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _printed(value: Any) -> str:
