@@ -24,7 +24,8 @@ class SentryRuntimeContext(ContextVarsRuntimeContext):
 
     An async generator that is closed by another task, or a framework that detaches out of order, would log
     "Failed to detach context" with a traceback for each request (open-telemetry/opentelemetry-python#2606). There is
-    nothing to restore in those cases: the context that the token belongs to is not the one that runs.
+    nothing to restore then: the context that the token belongs to is not the one that runs. A token that is detached
+    twice stays the error that it is in OpenTelemetry.
     """
 
     def __init__(self, variable: ContextVar[Context] | None = None) -> None:
@@ -36,5 +37,5 @@ class SentryRuntimeContext(ContextVarsRuntimeContext):
         """Restore what was current before the `attach` that gave `token`, where that is possible."""
         try:
             self._current_context.reset(token)
-        except (ValueError, RuntimeError) as error:
+        except ValueError as error:
             logger.debug("a context token could not be detached: %s", error)
