@@ -5,6 +5,12 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+# At the top, though it brings asyncio along: an import in a thread can leave its lock to a forked child for ever.
+from contextvars_extras.context_management import (  # type: ignore[import-untyped]  # ships no types
+    bind_to_empty_context,
+    bind_to_snapshot_context,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,19 +20,12 @@ R = TypeVar("R")
 
 def bind_empty(fn: Callable[P, R]) -> Callable[P, R]:
     """Return `fn` made to run in an empty context on each call: every context variable has its default."""
-    # Imported here because it brings asyncio along, which `import bridge` must not pay for.
-    from contextvars_extras.context_management import (  # type: ignore[import-untyped]  # ships no types
-        bind_to_empty_context,
-    )
-
     bound: Callable[P, R] = bind_to_empty_context(fn)
     return bound
 
 
 def bind_snapshot(fn: Callable[P, R]) -> Callable[P, R]:
     """Return `fn` made to run, on each call, in its own copy of the context as it is now."""
-    from contextvars_extras.context_management import bind_to_snapshot_context
-
     # contextvars-extras 0.7 drops the positional arguments of a call to what it bound, and doubles those that
     # were bound with it; keyword arguments pass. So everything travels as keywords through a partial.
     bound: Callable[..., R] = bind_to_snapshot_context(functools.partial(_call, fn))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import socket
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bridge.delivery.forking import reset_in_children
+from bridge.delivery.forking import no_fork, reset_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,12 +59,14 @@ class Connection:
 
         Raises `UnreachableError` or `UnsendableError`. An answer that breaks off after its headers is an answer.
         """
+        client = self._client()
         import httpx
 
-        if self._given_client is not None and self._given_client.is_closed:
+        if client.is_closed:
             raise UnsendableError("the HTTP client that was given is closed")
         try:
-            response = self._send(self._request(body, encoding, timeout_s))
+            request = self._request(body, encoding, timeout_s)
+            response = client.send(request, stream=True, follow_redirects=False)
         except httpx.HTTPStatusError as error:  # an event hook of a client that was given
             return Answer(error.response.status_code, error.response.headers)
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL) as error:
@@ -93,11 +96,11 @@ class Connection:
             _left_to_the_parent.append(self._own_client)
             self._own_client = None
 
-    def _send(self, request: httpx.Request) -> httpx.Response:
+    def _client(self) -> httpx.Client:
         client = self._given_client or self._own_client
         if client is None:
             client = self._own_client = _new_client()
-        return client.send(request, stream=True, follow_redirects=False)
+        return client
 
     def _request(self, body: bytes, encoding: str | None, timeout_s: float | None) -> httpx.Request:
         import httpx
@@ -152,10 +155,14 @@ class _Sockets:
 
 
 def _new_client() -> httpx.Client:
-    import httpx
+    # Imported when first needed, as `import bridge` is not to pay for it. httpx imports more as it goes, and the first
+    # look-up of a host imports the encoding of its name.
+    with no_fork():
+        codecs.lookup("idna")
+        import httpx
 
-    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEPALIVE_EXPIRY_S)
-    return httpx.Client(limits=limits)
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEPALIVE_EXPIRY_S)
+        return httpx.Client(limits=limits)
 
 
 def _timeouts(timeout_s: float | None) -> dict[str, float]:

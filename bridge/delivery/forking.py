@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bridge._guard import guard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LONGEST_WAIT_S = 2.0
 
 
 class ForkAware(Protocol):
@@ -19,6 +25,7 @@ class ForkAware(Protocol):
 
 _lock = threading.Lock()  # protects _instances
 _instances: weakref.WeakSet[ForkAware] = weakref.WeakSet()
+_unforkable = threading.RLock()  # held while a fork would harm the child
 
 
 def reset_in_children(instance: ForkAware) -> None:
@@ -27,10 +34,30 @@ def reset_in_children(instance: ForkAware) -> None:
         _instances.add(instance)
 
 
+@contextlib.contextmanager
+def no_fork() -> Iterator[None]:
+    """Keep other threads from forking during a block that imports.
+
+    A child that is born in the middle of it would wait for ever for the lock of a half-imported module.
+    """
+    with _unforkable:
+        yield
+
+
+def _before_fork() -> None:
+    # Not for ever: the thread that imports may wait for a module that this thread is importing.
+    _unforkable.acquire(timeout=_LONGEST_WAIT_S)
+
+
+def _after_fork_in_parent() -> None:
+    with contextlib.suppress(RuntimeError):  # it was not acquired in time
+        _unforkable.release()
+
+
 def _after_fork_in_child() -> None:
-    global _lock
-    # A thread of the parent's may have held it; that thread does not exist here.
-    _lock = threading.Lock()
+    global _lock, _unforkable
+    # Threads of the parent's may have held them; those threads do not exist here.
+    _lock, _unforkable = threading.Lock(), threading.RLock()
     for instance in list(_instances):
         with guard("delivery", "starting anew after a fork failed"):
             instance.reset_after_fork()
@@ -38,4 +65,4 @@ def _after_fork_in_child() -> None:
 
 # One registration for the process: the interpreter has no way to take one back.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -10,8 +10,6 @@ import threading
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from typing_extensions import Self
-
 from bridge.delivery.dsn import Dsn
 from bridge.delivery.envelope import Envelope
 
@@ -48,6 +46,7 @@ class Sink:
         self.requests = 0
         self.connections = 0
         self.hanging = threading.Event()
+        self.answered = threading.Event()
         self._lock = threading.Lock()  # protects everything above
         self._over = threading.Event()
         self._open: list[socket.socket] = []
@@ -65,7 +64,7 @@ class Sink:
     def reported_of(self, category: str) -> dict[str, int]:
         return {reason: n for (reason, of), n in self.reported.items() if of == category}
 
-    def __enter__(self) -> Self:
+    def __enter__(self):
         self._thread.start()
         return self
 
@@ -90,11 +89,8 @@ class Sink:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as stream:
-            try:
-                while self._serve_one(connection, stream):
-                    pass
-            except OSError:
+        with connection, connection.makefile("rb") as stream, contextlib.suppress(OSError):
+            while self._serve_one(connection, stream):
                 pass
 
     def _serve_one(self, connection, stream) -> bool:
@@ -126,6 +122,7 @@ class Sink:
         rendered = answer.render()
         for part in [rendered[i : i + 1] for i in range(len(rendered))] if answer.dripping else [rendered]:
             connection.sendall(part)
+        self.answered.set()
         return not answer.cut
 
     def _count(self, answer: Answer, envelope: Envelope) -> None:

@@ -82,7 +82,7 @@ def test_a_dsn_that_is_no_string_is_refused():
         f"https://key:a@{SECRET}@example.com/",
         f"https://key:{SECRET}",
         f"https://key:{SECRET}://x@example.com/name",
-        f"https://key:{SECRET}／@example.com/1",
+        f"https://key:{SECRET}\uff0f@example.com/1",
         f"ftp://key:{SECRET} @example.com/1",
     ],
 )

@@ -1,0 +1,40 @@
+"""How benchmarks measure: ratios, interleaved in one process, medians over rounds."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def interleaved(candidates: Mapping[str, Callable[[int], None]], *, calls: int, rounds: int) -> dict[str, list[float]]:
+    """Run each candidate once a round, in turn; returns each one's ratios to the first, a round each."""
+    for candidate in candidates.values():
+        candidate(calls // 10 + 1)
+    ratios: dict[str, list[float]] = {name: [] for name in candidates}
+    names = list(candidates)
+    for round_number in range(rounds):
+        seconds = {}
+        turn = round_number % len(names)
+        for name in names[turn:] + names[:turn]:
+            began = time.perf_counter()
+            candidates[name](calls)
+            seconds[name] = time.perf_counter() - began
+        for name in names:
+            ratios[name].append(seconds[name] / seconds[names[0]])
+    return ratios
+
+
+def table(title: str, rows: Mapping[str, dict[str, list[float]]], goals: Mapping[str, float]) -> str:
+    """Return a table of medians and quartiles, with the goal and whether it was met."""
+    lines = [title, f"{'':44} {'median':>7} {'quartiles':>15} {'goal':>6}"]
+    for row, ratios in rows.items():
+        for name, values in ratios.items():
+            low, median, high = statistics.quantiles(values, n=4)
+            goal = goals.get(f"{row}: {name}")
+            verdict = "" if goal is None else f"{goal:6.2f} {'met' if median <= goal else 'MISSED'}"
+            lines.append(f"{row + ': ' + name:44} {median:7.3f} {low:7.3f}-{high:7.3f} {verdict}")
+    return "\n".join(lines)
