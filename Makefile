@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # What to install instead of the newest OpenTelemetry, e.g. OTEL="opentelemetry-sdk==1.40.0".
 OTEL ?=
+# Dependency groups of the tests.
+GROUPS_OF_TESTS ?= test contrib
 ARGS ?=
 
 .PHONY: demo test check clean
@@ -29,7 +31,7 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml
 	touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --group test $(OTEL)
+	$(BIN)/python -m pip install --quiet --editable . $(addprefix --group ,$(GROUPS_OF_TESTS)) $(OTEL)
 	touch $@
 
 clean:

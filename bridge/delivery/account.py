@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import threading
 
+from bridge.delivery.forking import reset_in_children
+
 
 class SpanAccount:
     """Counts spans where they start and where they are handed over to be sent."""
 
     def __init__(self) -> None:
+        self.reset_after_fork()
+        reset_in_children(self)
+
+    def reset_after_fork(self) -> None:
+        """Begin at zero: a child's books are its own."""
         self._lock = threading.Lock()  # protects both counts
         self._started = 0
         self._handed_over = 0

@@ -67,7 +67,8 @@ class _Trimmer:
             payload = encode_json(self._event)
             if len(payload) <= self._max_bytes:
                 return payload
-        for step in (self._drop_span_data, self._drop_last_spans, self._drop_largest_parts):
+        # Spans a second time: the notes of what else was removed take room as well.
+        for step in (self._drop_span_data, self._drop_last_spans, self._drop_largest_parts, self._drop_last_spans):
             step(len(payload) - self._max_bytes)
             payload = encode_json(self._event)
             if len(payload) <= self._max_bytes:
@@ -93,16 +94,17 @@ class _Trimmer:
         for index, span in reversed(list(enumerate(self._spans()))):
             if excess <= 0:
                 return
-            if isinstance(span, dict) and span.get("data"):
-                before = len(encode_json(span))
+            path = ("spans", str(index), "data")
+            gain = len(encode_json(span.get("data"))) - _note_size(path) if isinstance(span, dict) else 0
+            if gain > 0:
                 span["data"] = None
-                path = ("spans", str(index), "data")
                 self._note_removed(path)
-                excess -= before - len(encode_json(span)) - _note_size(path)
+                excess -= gain
 
     def _drop_last_spans(self, excess: int) -> None:
         spans = self._spans()
         length = len(spans)
+        excess += _note_size(("spans",))
         while spans and excess > 0:
             excess -= len(encode_json(spans.pop())) + 1
             span_meta = self._meta.get("spans")
@@ -113,25 +115,16 @@ class _Trimmer:
             self._node(("spans",)).setdefault("len", length)
 
     def _drop_largest_parts(self, excess: int) -> None:
+        parts = _gains((), self._event, _ESSENTIAL)
         contexts = self._event.get("contexts")
-        parts: list[tuple[int, Path, dict[str, Any]]] = [
-            (len(encode_json(value)), (key,), self._event)
-            for key, value in self._event.items()
-            if key not in _ESSENTIAL
-        ]
         if isinstance(contexts, dict):
-            parts += [
-                (len(encode_json(value)), ("contexts", key), contexts)
-                for key, value in contexts.items()
-                if key not in _ESSENTIAL_CONTEXTS
-            ]
-        for size, path, holder in sorted(parts, key=lambda part: part[0], reverse=True):
-            if excess <= 0:
+            parts += _gains(("contexts",), contexts, _ESSENTIAL_CONTEXTS)
+        for gain, path, holder in sorted(parts, key=lambda part: part[0], reverse=True):
+            if excess <= 0 or gain <= 0:
                 return
             holder[path[-1]] = None
-            self._forget_below(path)
             self._note_removed(path)
-            excess -= size - len(b"null") - _note_size(path)
+            excess -= gain
 
     def _spans(self) -> list[Any]:
         spans = self._event.get("spans")
@@ -162,6 +155,15 @@ class _Trimmer:
             tree = tree.get(key) if isinstance(tree, dict) else None
         if isinstance(tree, dict):
             tree.pop(path[-1], None)
+
+
+def _gains(path: Path, holder: dict[str, Any], kept: frozenset[str]) -> list[tuple[int, Path, dict[str, Any]]]:
+    """Say for each removable part of `holder` how many bytes its removal would gain."""
+    return [
+        (len(encode_json(value)) - _note_size((*path, key)), (*path, key), holder)
+        for key, value in holder.items()
+        if key not in kept
+    ]
 
 
 def _decode(payload: object) -> dict[str, Any] | None:

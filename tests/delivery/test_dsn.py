@@ -45,6 +45,8 @@ INVALID = {
     "https://key@example.com:http/1": "port",
     "https://key@[::g]/1": "not ",
     "https://key@[::1/1": "not a URL",
+    "https://key@[v1.x:y]/1": "not an IPv6 address",
+    "https://key@a<b/1": "host has a character",
 }
 
 

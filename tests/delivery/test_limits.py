@@ -33,6 +33,12 @@ def test_attachments_are_never_cut():
     assert fit_item(item) == (item, 0)
 
 
+def test_an_oversized_event_that_is_no_json_is_left_to_the_server():
+    """Bytes that cannot be read cannot be cut."""
+    item = Item("event", b"{" * (MAX_ITEM_BYTES + 1))
+    assert fit_item(item) == (item, 0)
+
+
 def test_long_strings_go_first():
     """Shortening strings is enough here: every span keeps its data, and `_meta` has the original lengths."""
     event = payloads.transaction_event(3, extra={"short": "s", "body": "x" * 2_000_000})

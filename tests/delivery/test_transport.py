@@ -164,6 +164,16 @@ def test_a_limit_that_comes_with_a_5xx_ends_the_retries(outcomes):
     assert outcomes.totals("attachment") == Totals(0, {"ratelimit_backoff": 3})
 
 
+def test_a_limit_on_reports_that_comes_with_a_5xx_leaves_the_event(outcomes):
+    """The event is tried again without the report, which stays for later."""
+    outcomes.lost("before_send", "error")
+    server = Server((503, {"X-Sentry-Rate-Limits": "60:internal:key"}))
+    transport_to(server, outcomes).send(payloads.error())
+    assert server.item_types == [["event", "client_report"], ["event"]]
+    assert outcomes.totals("error") == Totals(1, {"before_send": 1})
+    assert outcomes.take_report() is not None
+
+
 def test_what_was_lost_is_reported_with_the_next_envelope_once(outcomes):
     """A report rides on an envelope; when that arrives it is done."""
     outcomes.lost("before_send", "error", 2)
