@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import types
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from opentelemetry import context as context_api
 from opentelemetry import trace
 
 import bridge
+from bridge import _otel
 from bridge.context import handoff
 from bridge.testing import BridgeCapture, capture
 
@@ -240,3 +242,30 @@ def test_a_process_pool_continues_by_headers(sent: BridgeCapture) -> None:
     """trace_headers() as an argument of the job."""
     with bridge.start_span("parent") as parent, concurrent.futures.ProcessPoolExecutor(1) as pool:
         assert pool.submit(_in_pool, bridge.trace_headers()).result(timeout=30) == (parent.trace_id, parent.span_id)
+
+
+def test_contribs_threading_instrumentation_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where contrib's ThreadingInstrumentor is active it does the same, and nothing is patched twice."""
+
+    class ThreadingInstrumentor:
+        is_instrumented_by_opentelemetry = True
+
+    module = types.ModuleType("opentelemetry.instrumentation.threading")
+    vars(module)["ThreadingInstrumentor"] = ThreadingInstrumentor
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    bridge.init()
+    assert handoff.active_patches() == []
+    ThreadingInstrumentor.is_instrumented_by_opentelemetry = False
+    bridge.init()
+    assert len(handoff.active_patches()) == 2
+
+
+def test_live_tokens_stay_valid_over_init() -> None:
+    """init re-uses the variable of OpenTelemetry's runtime context: a token of before is detached after."""
+    variable = _otel.context_variable(_otel.runtime_context())
+    token = context_api.attach(context_api.set_value("before", 1))
+    bridge.init()
+    assert context_api.get_value("before") == 1
+    context_api.detach(token)
+    assert context_api.get_value("before") is None
+    assert _otel.context_variable(_otel.runtime_context()) is variable

@@ -1,0 +1,73 @@
+"""Only type-checked, never run: what a user's code looks like to mypy."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any
+
+from opentelemetry import trace
+from typing_extensions import assert_type
+
+import bridge
+
+
+@bridge.trace
+def plain(a: int, *, b: str = "") -> float:
+    return float(a)
+
+
+@bridge.trace("named", op="task", attributes={"a": 1})
+async def coroutine(a: int) -> str:
+    return str(a)
+
+
+@bridge.trace()
+def generator(a: int) -> Iterator[int]:
+    yield a
+
+
+@bridge.trace(op="task")
+async def async_generator(a: int) -> AsyncIterator[int]:
+    yield a
+
+
+class Shop:
+    @bridge.trace
+    def method(self, a: int) -> str:
+        return str(a)
+
+    @bridge.trace
+    @classmethod
+    def above(cls) -> int:
+        return 1
+
+    @staticmethod
+    @bridge.trace
+    def below(a: str) -> bool:
+        return bool(a)
+
+
+def use() -> None:
+    assert_type(plain(1, b="x"), float)
+    awaitable = coroutine(1)
+    assert_type(awaitable, Coroutine[Any, Any, str])
+    awaitable.close()
+    assert_type(generator(1), Iterator[int])
+    assert_type(async_generator(1), AsyncIterator[int])
+    assert_type(Shop().method(1), str)
+    assert_type(Shop.above(), int)
+    assert_type(Shop.below("x"), bool)
+    bound: Callable[[int], str] = bridge.bind(Shop().method)
+    assert_type(bound(1), str)
+    plain("x")  # type: ignore[arg-type]
+    with bridge.start_span("a", op="task") as span:
+        assert_type(span, bridge.Span)
+        assert_type(span.sampled, bool | None)
+        other: trace.Span = span
+        other.set_attribute("a", 1)
+    with bridge.new_scope() as scope:
+        assert_type(scope, bridge.Scope)
+    with bridge.isolation_scope() as isolation:
+        isolation.set_tag("a", 1)
+    assert_type(bridge.capture_message("m"), str | None)
+    assert_type(bridge.trace_headers(), dict[str, str])
