@@ -1,22 +1,33 @@
 """The one reference that this process holds: the client that the last `init` made, or none.
 
-Rooms below the client read the options here; they know nothing of the client itself.
+Rooms below the client read the options here; of the client they know nothing but that it has some.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from bridge.client import Client
     from bridge.options import Options
 
-client: Client | None = None
-options: Options | None = None
+
+class HasOptions(Protocol):
+    """What the rooms below may know of the client."""
+
+    @property
+    def options(self) -> Options:
+        """What is in force."""
 
 
-def activate(new_client: Client | None, new_options: Options | None) -> None:
+client: HasOptions | None = None
+
+
+def activate(new_client: HasOptions | None) -> None:
     """Put another client, or none, in place."""
-    global client, options
+    global client
     client = new_client
-    options = new_options
+
+
+def options() -> Options | None:
+    """Return the options in force, if there is a client."""
+    return None if client is None else client.options

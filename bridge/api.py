@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
@@ -74,7 +74,7 @@ def init(dsn: str | None = None, **options: Any) -> Client:
     resolved = resolve({"dsn": dsn, **options})
     client = Client(resolved)
     with _init_lock:
-        _take_down(_active.client)
+        _take_down(_client())
         setup.install_runtime_context()
         client.propagator = setup.install_propagator()
         client.tracer_provider = setup.install_provider(resolved, client if client.sends else None)
@@ -84,7 +84,7 @@ def init(dsn: str | None = None, **options: Any) -> Client:
             instrumentation.instrument(tracer_provider=client.tracer_provider)
         if resolved.debug:
             _log_to_stderr()
-        _active.activate(client, resolved)
+        _active.activate(client)
         if not _atexit_registered:
             atexit.register(close)
             _atexit_registered = True
@@ -101,7 +101,7 @@ def _take_down(client: Client | None) -> None:
         timeout_s = client.options.shutdown_timeout
         setup.uninstall_provider(client.tracer_provider, client.options, timeout_s)
         client.close()
-    _active.activate(None, None)
+    _active.activate(None)
 
 
 def _log_to_stderr() -> None:
@@ -113,7 +113,11 @@ def _log_to_stderr() -> None:
 
 def get_client() -> Client:
     """Return the client that `init` made, or one that does nothing."""
-    return _active.client or _NO_CLIENT
+    return _client() or _NO_CLIENT
+
+
+def _client() -> Client | None:
+    return cast("Client | None", _active.client)
 
 
 def is_initialized() -> bool:
@@ -129,7 +133,7 @@ def flush(timeout: float | None = None) -> bool:
 def close(timeout: float | None = None) -> None:
     """Send what there is, at most `timeout` seconds, and take the bridge off; `init` may follow."""
     with _init_lock:
-        client = _active.client
+        client = _client()
         if client is not None and timeout is not None:
             client.close(timeout)
         _take_down(client)
@@ -191,7 +195,7 @@ def _start(
     *,
     activates: bool,
 ) -> Span:
-    client = _active.client
+    client = _client()
     if client is None:
         return NoOpSpan()
     with guard("tracing", "a span could not be started"):
@@ -307,7 +311,7 @@ def continue_trace(headers: Mapping[Any, Any]) -> Iterator[None]:
 
 
 def _propagator() -> SentryPropagator:
-    client = _active.client
+    client = _client()
     return _DETACHED_PROPAGATOR if client is None else client.propagator
 
 
@@ -332,9 +336,9 @@ def trace_headers(span: trace_api.Span | None = None) -> dict[str, str]:
     Put it on a message, into a job, or into the environment of a process. Empty where `init` was not called.
     """
     headers: dict[str, str] = {}
-    if _active.client is not None:
+    if (client := _client()) is not None:
         where = None if span is None else _context_of(span)
-        _active.client.propagator.inject(headers, where)
+        client.propagator.inject(headers, where)
     return headers
 
 

@@ -36,12 +36,12 @@ from bridge.tracing.trace_link import TraceLink, link_of, link_of_span
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bridge.capture.transaction import SpanLike
     from bridge.context.scope import Attachment
     from bridge.delivery.dsn import Dsn
     from bridge.delivery.transport import Transport
     from bridge.options import Options
     from bridge.tracing.segment import Segment
-    from bridge.tracing.span import RecordingSpan
 
 _MAX_QUEUE = 1000
 """Envelopes that may wait for the worker; past that they are counted as `queue_overflow`."""
@@ -113,7 +113,7 @@ class Client:
         if self.options.tracing_enabled:
             self.outcomes.lost(reasons.SAMPLE_RATE, "transaction")
 
-    def segment_ended(self, segment: Segment, children: list[RecordingSpan], overflow: int) -> None:
+    def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
         """Send a local root with its finished children, off the caller's thread."""
         root = segment.root
         sampled = 1 + len(children) + overflow
@@ -133,8 +133,8 @@ class Client:
     def _send_transaction(
         self,
         segment: Segment,
-        root: RecordingSpan,
-        children: Sequence[RecordingSpan],
+        root: SpanLike,
+        children: Sequence[SpanLike],
         layers: Sequence[ScopeData],
     ) -> None:
         spans = 1 + len(children)
@@ -151,8 +151,8 @@ class Client:
     def _transaction_envelope(
         self,
         segment: Segment,
-        root: RecordingSpan,
-        children: Sequence[RecordingSpan],
+        root: SpanLike,
+        children: Sequence[SpanLike],
         layers: Sequence[ScopeData],
     ) -> Envelope | None:
         spans = 1 + len(children)

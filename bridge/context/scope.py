@@ -163,7 +163,7 @@ class Scope:
         """
         from bridge.context.breadcrumb import make_breadcrumb
 
-        options = _active.options
+        options = _active.options()
         hook = None if options is None else options.before_breadcrumb
         kept = _DEFAULT_MAX_BREADCRUMBS if options is None else options.max_breadcrumbs
         made = make_breadcrumb({**(crumb or {}), **fields}, dict(hint or {}), hook)

@@ -87,7 +87,7 @@ class SentryPropagator(TextMapPropagator):
     def _add_sentry_headers(
         self, headers: dict[str, str], where: Context, present: Mapping[Any, Any], *, is_current: bool
     ) -> None:
-        options = _active.options or _DEFAULTS
+        options = _active.options() or _DEFAULTS
         theirs = (read_header(present, BAGGAGE) or "", headers.get(BAGGAGE, ""))
         if not self._is_target(where, options):
             _take_out_sentry(headers)
@@ -138,7 +138,7 @@ class SentryPropagator(TextMapPropagator):
     def _continue(
         self, carrier: Any, before: Context, extracted: Context, getter: Any, *, from_nothing: bool
     ) -> Context:
-        options = _active.options or _DEFAULTS
+        options = _active.options() or _DEFAULTS
         w3c = _w3c_parent(before, extracted)
         header = parse_sentry_trace(_header(carrier, SENTRY_TRACE, getter))
         dsc = parse_dsc(_header(carrier, BAGGAGE, getter) or "")

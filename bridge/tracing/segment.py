@@ -23,9 +23,9 @@ from bridge.propagation.tracestate import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bridge.capture.transaction import SpanLike
     from bridge.context.scope import ScopeData, Scopes
     from bridge.options import Options
-    from bridge.tracing.span import RecordingSpan
     from bridge.tracing.upstream import Sampled, Upstream
 
 
@@ -35,7 +35,7 @@ class SegmentSink(Protocol):
     def span_started(self) -> None:
         """A sampled span was started."""
 
-    def segment_ended(self, segment: Segment, children: list[RecordingSpan], overflow: int) -> None:
+    def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
         """A local root ended; its finished children go with it, `overflow` more did not fit."""
 
     def root_not_sampled(self) -> None:
@@ -121,7 +121,7 @@ class Segment:
         self.trace_flags = TraceFlags(flags | (RANDOM_TRACE_FLAG if random_trace_id else 0))
         self._lock = threading.Lock()  # protects the four below
         self.closed = False
-        self._finished: list[RecordingSpan] = []
+        self._finished: list[SpanLike] = []
         self._overflow = 0
         self._dsc: Mapping[str, str] | None = None
         self._trace_state: TraceState | None = None
@@ -147,7 +147,7 @@ class Segment:
         """The current scope's data to send with: what was in force at the start, or what the root's block wrote."""
         return self.scopes.current if self.own_scope is None else self.own_scope
 
-    def finish(self, span: RecordingSpan) -> bool:
+    def finish(self, span: SpanLike) -> bool:
         """Take a finished child; `False` if the root has been sent already."""
         with self._lock:
             if self.closed:
@@ -158,20 +158,20 @@ class Segment:
                 self._overflow += 1
             return True
 
-    def take(self, span: RecordingSpan) -> None:
+    def take(self, span: SpanLike) -> None:
         """Take a span that has just ended: the root closes the segment, a child waits for it or comes after it."""
         if span is self.root:
             self._send(*self.close())
         elif not self.finish(span):
-            follower = self.follow_up(span._bridge_scopes, self.execution)
+            follower = self.follow_up(getattr(span, "_bridge_scopes", None), self.execution)
             follower.root = span
             follower._send([], 0)
 
-    def _send(self, children: list[RecordingSpan], overflow: int) -> None:
+    def _send(self, children: list[SpanLike], overflow: int) -> None:
         if self.sink is not None:
             self.sink.segment_ended(self, children, overflow)
 
-    def close(self) -> tuple[list[RecordingSpan], int]:
+    def close(self) -> tuple[list[SpanLike], int]:
         """End the segment: return the finished children and how many did not fit."""
         with self._lock:
             finished, self._finished = self._finished, []

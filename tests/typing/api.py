@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from opentelemetry import trace
 from typing_extensions import assert_type
@@ -47,11 +46,12 @@ class Shop:
         return bool(a)
 
 
+async def use_async() -> None:
+    assert_type(await coroutine(1), str)
+
+
 def use() -> None:
     assert_type(plain(1, b="x"), float)
-    awaitable = coroutine(1)
-    assert_type(awaitable, Coroutine[Any, Any, str])
-    awaitable.close()
     assert_type(generator(1), Iterator[int])
     assert_type(async_generator(1), AsyncIterator[int])
     assert_type(Shop().method(1), str)
