@@ -8,7 +8,6 @@ from opentelemetry import propagate
 from opentelemetry import trace as trace_api
 from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.propagators.composite import CompositePropagator
-from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 
 from bridge._otel import (
     composed_propagators,
@@ -17,8 +16,10 @@ from bridge._otel import (
     runtime_context,
     set_resource,
     set_runtime_context,
+    span_processors,
     take_off_span_processor,
 )
+from bridge.capture.processor import SentrySpanProcessor
 from bridge.context.runtime import SentryRuntimeContext
 from bridge.propagation.propagator import SentryPropagator
 from bridge.tracing.provider import TracerProvider
@@ -73,6 +74,8 @@ def install_provider(options: Options, sink: SegmentSink | None) -> trace_api.Tr
         if options.resource is not None:
             set_resource(existing, options.resource)
         existing.configure(options, sampler_for(options), sink)
+    else:
+        _add_processor(existing, SentrySpanProcessor(options, sink))
     for processor in options.span_processors:
         _add_processor(existing, processor)
     return existing
@@ -82,21 +85,19 @@ def _add_processor(provider: trace_api.TracerProvider, processor: object) -> Non
     add = getattr(provider, "add_span_processor", None)
     if add is None:
         raise ValueError(
-            f"bridge.init: option 'span_processors': {type(provider).__name__} takes none; it must be "
-            "a provider of the OpenTelemetry SDK"
+            f"bridge.init: the tracer provider {type(provider).__name__} takes no span processors; it must be a "
+            "provider of the OpenTelemetry SDK"
         )
     add(processor)
 
 
 def uninstall_provider(provider: trace_api.TracerProvider, options: Options, timeout_s: float) -> None:
     """Flush the processors that `init` added and take them off; our provider makes only unrecorded spans then."""
+    for processor in span_processors(provider):
+        if isinstance(processor, SentrySpanProcessor):
+            take_off_span_processor(provider, processor)
     for processor in options.span_processors:
         processor.force_flush(int(timeout_s * 1000))
         take_off_span_processor(provider, processor)
     if isinstance(provider, TracerProvider):
         provider.configure(None, SentrySampler(), None)
-
-
-def is_sdk_provider(provider: object) -> bool:
-    """Whether a provider takes span processors as the SDK's does."""
-    return isinstance(provider, SdkTracerProvider)

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 
+from bridge._guard import guard
 from bridge._otel import (
     RANDOM_TRACE_FLAG,
     SPAN_KEY,
@@ -137,7 +138,12 @@ class Tracer(SdkTracer):
         return CurrentSpan(self, start, context, end_on_exit)
 
     def start(self, start: SpanStart, context: Context | None = None) -> Span:
-        """Start a span of either API under `context`, or under what is current."""
+        """Start a span of either API under `context`, or under what is current; always a span, never an exception."""
+        with guard("tracing", "a span could not be started"):
+            return self._start(start, context)
+        return NoOpSpan()
+
+    def _start(self, start: SpanStart, context: Context | None) -> Span:
         where = context_api.get_current() if context is None else context
         parent = parent_of(where)
         if not tracer_is_enabled(self) or is_suppressed(where):

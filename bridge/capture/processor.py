@@ -1,0 +1,125 @@
+"""SentrySpanProcessor: takes the spans of any SDK provider, with its sampler and its tracers as they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from opentelemetry import context as context_api
+from opentelemetry.sdk.trace import SpanProcessor
+
+from bridge import _active
+from bridge._guard import guard
+from bridge._otel import RANDOM_TRACE_FLAG
+from bridge.context import scope as scopes_of
+from bridge.options import Options
+from bridge.tracing.adopted import AdoptedSpan
+from bridge.tracing.sampler import sample_rand_for
+from bridge.tracing.segment import Decision, Segment
+from bridge.tracing.span import REQUEST_KINDS, RemoteSpan, execution, parent_of
+from bridge.tracing.upstream import upstream_from_w3c, upstream_of
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import Span as SdkSpan
+
+    from bridge.tracing.segment import SegmentSink
+    from bridge.tracing.upstream import Upstream
+
+
+class SentrySpanProcessor(SpanProcessor):
+    """Makes segments of the spans that it is told of; the provider's decisions are followed.
+
+    `init` adds one to a provider that is not the bridge's own. It notes on the span what it knows of it, so nothing
+    is kept anywhere else. A span is taken when it is ending, from the live span that other processors see too.
+    """
+
+    def __init__(self, options: Options | None = None, sink: SegmentSink | None = None) -> None:
+        self._options = options
+        self._sink = sink
+
+    @property
+    def options(self) -> Options:
+        """Those that were given, else those of the active client."""
+        return self._options or _active.options() or Options()
+
+    @property
+    def sink(self) -> SegmentSink | None:
+        """Where segments go: the one that was given, else the active client."""
+        if self._options is not None:
+            return self._sink
+        return cast("SegmentSink | None", _active.client)
+
+    def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
+        """Note on the span which segment and which scopes it belongs to."""
+        with guard("capture", "the start of a span of another provider could not be noted"):
+            where = context_api.get_current() if parent_context is None else parent_context
+            self._adopt(span, where, is_current=parent_context is None)
+
+    def _adopt(self, span: Any, where: Context, *, is_current: bool) -> None:
+        record = AdoptedSpan(span)
+        parent = parent_of(where)
+        segment: Segment | None = getattr(parent, "segment", None)
+        scopes = scopes_of.find(where)
+        if segment is None:
+            segment = self._root(span, parent, where, is_current=is_current)
+            scopes = segment.scopes
+        elif segment.closed:
+            segment = segment.follow_up(scopes, execution())
+        if segment.root is None:
+            segment.root = record
+        for one in (span, record):
+            one.segment = segment
+            one._bridge_scopes = scopes
+            one._parent_span_id = None if span.parent is None else span.parent.span_id
+        span._bridge_record = record
+        span._note_own_scope = record.note_own_scope
+        if segment.sampled and segment.sink is not None:
+            segment.sink.span_started()
+
+    def _root(self, span: Any, parent: Any, where: Context, *, is_current: bool) -> Segment:
+        options, context = self.options, span.get_span_context()
+        scopes = scopes_of.of(None if is_current or where is context_api.get_current() else where)
+        if span.kind in REQUEST_KINDS:
+            scopes = scopes.for_root_of_request(parent if isinstance(parent, RemoteSpan) else None)
+        upstream = None if parent is None else upstream_of(parent)
+        if upstream is None:
+            scopes.propagation.adopt(lambda: int(context.trace_id))
+        sink = self.sink
+        decision = _decision(span, upstream, options)
+        if not decision.sampled and sink is not None:
+            sink.root_not_sampled()
+        return Segment(
+            context.trace_id,
+            decision,
+            upstream=upstream,
+            scopes=scopes,
+            options=options,
+            sink=sink,
+            execution=execution(),
+            random_trace_id=bool(context.trace_flags & RANDOM_TRACE_FLAG),
+        )
+
+    def _on_ending(self, span: SdkSpan) -> None:
+        """Take the span into its segment."""
+        with guard("capture", "a span of another provider could not be taken"):
+            record: AdoptedSpan | None = getattr(span, "_bridge_record", None)
+            if record is not None and record.segment is not None:
+                record.segment.take(record)
+
+
+def _decision(span: Any, upstream: Upstream | None, options: Options) -> Decision:
+    """Return what the provider's sampler decided, with the numbers where it tells them."""
+    context = span.get_span_context()
+    told = upstream_from_w3c(context)
+    sampled = bool(context.trace_flags.sampled)
+    rate = told.sample_rate
+    if rate is None and upstream is not None:
+        rate = upstream.sample_rate
+    if not options.tracing_enabled:
+        return Decision(None if upstream is None else upstream.sampled, sample_rand_for(context.trace_id, upstream))
+    return Decision(
+        sampled,
+        told.sample_rand or sample_rand_for(context.trace_id, upstream),
+        rate,
+        overrides=upstream is not None and upstream.sampled is not sampled,
+    )

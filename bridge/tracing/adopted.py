@@ -1,0 +1,88 @@
+"""AdoptedSpan: a span of somebody else's SDK provider that is part of a segment of ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bridge.capture.semantics import infer
+from bridge.tracing.span import ORIGIN_NATIVE, SpanView, execution
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from opentelemetry.sdk.trace import Span as SdkSpan
+    from opentelemetry.trace import Link, SpanKind, Status
+
+    from bridge.context.scope import ScopeData
+
+
+class AdoptedSpan(SpanView):
+    """Reads an SDK span as a payload is made of it; the SDK span keeps a reference to this, not the other way a map."""
+
+    origin = ORIGIN_NATIVE
+    custom_name = False
+
+    def __init__(self, span: SdkSpan) -> None:
+        super().__init__(span)
+        self._sdk_span = span
+
+    @property
+    def name(self) -> str:
+        """The span's name."""
+        return self._sdk_span.name
+
+    @property
+    def kind(self) -> SpanKind:
+        """The span's kind."""
+        return self._sdk_span.kind
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """The span's attributes."""
+        return self._sdk_span.attributes or {}
+
+    @property
+    def status(self) -> Status:
+        """The span's status."""
+        return self._sdk_span.status
+
+    @property
+    def start_time(self) -> int | None:
+        """Nanoseconds since the epoch."""
+        return self._sdk_span.start_time
+
+    @property
+    def end_time(self) -> int | None:
+        """Nanoseconds since the epoch."""
+        return self._sdk_span.end_time
+
+    @property
+    def events(self) -> Sequence[Any]:
+        """The span's events."""
+        return self._sdk_span.events
+
+    @property
+    def links(self) -> Sequence[Link]:
+        """The span's links."""
+        return self._sdk_span.links
+
+    @property
+    def resource(self) -> Any:
+        """What the span's process is."""
+        return self._sdk_span.resource
+
+    @property
+    def instrumentation_scope(self) -> Any:
+        """What made the span."""
+        return self._sdk_span.instrumentation_scope
+
+    def transaction_name(self) -> str | None:
+        """Return the name for a DSC that is about to be frozen: none while all that is known is a URL."""
+        found = infer(self.name, self.kind, self.attributes)
+        return None if found.source == "url" else found.description
+
+    def note_own_scope(self, data: ScopeData) -> None:
+        """Take what the root's own block wrote to its current scope."""
+        segment = self.segment
+        if segment is not None and segment.root is self and segment.execution == execution():
+            segment.own_scope = data

@@ -1,0 +1,103 @@
+"""A provider that somebody else made: its sampler, processors and tracers stay, its spans are Sentry's too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from opentelemetry import propagate, trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+from opentelemetry.trace import SpanKind
+
+import bridge
+from bridge.otel import SentrySampler
+from bridge.testing import capture
+
+T, S = "771a43a4192642f0b136d5159a501700", "1234567890abcdef"
+
+
+def adopt(sampler: Sampler = ALWAYS_ON) -> tuple[TracerProvider, InMemorySpanExporter, trace.Tracer]:
+    """A stock provider with an exporter of its own, and a tracer made before init."""
+    provider, exporter = TracerProvider(sampler=sampler, shutdown_on_exit=False), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return provider, exporter, provider.get_tracer("before", "1")
+
+
+def test_spans_of_both_apis_are_one_tree() -> None:
+    """Tracers made before init behave like those made after; what other exporters see is unharmed."""
+    provider, exporter, tracer = adopt()
+    with capture(tracer_provider=provider) as sent:
+        with tracer.start_as_current_span("one", kind=SpanKind.SERVER) as one:
+            bridge.set_tag("request", 1)
+            with bridge.start_span("two", op="task") as two:
+                assert trace.get_current_span() is two.viewed
+                current = bridge.get_current_span()
+                assert current is not None
+                assert (current.span_id, two.parent_span_id) == (two.span_id, f"{one.get_span_context().span_id:016x}")
+                bridge.get_current_scope().set_tag("inner", 1)
+                assert bridge.trace_headers()["sentry-trace"] == f"{two.trace_id}-{two.span_id}-1"
+                try:
+                    raise ValueError("bad")
+                except ValueError as error:
+                    bridge.capture_exception(error)
+            bridge.get_current_scope().set_tag("own", 1)
+        assert sent.tree() == ["one", ["two"]]
+        [transaction], [event] = sent.transactions, sent.events
+        account = sent.client.accounting()
+    assert transaction["tags"] == {"request": "1", "own": "1"}
+    assert event["tags"] == {"request": "1", "inner": "1"}
+    assert event["contexts"]["trace"]["span_id"] == two.span_id
+    assert transaction["spans"][0]["op"] == "task"
+    assert transaction["contexts"]["trace"]["data"]["otel.scope.name"] == "before"
+    assert [span.name for span in exporter.get_finished_spans()] == ["two", "one"]
+    assert (account.started, account.delivered, account.pending) == (2, 2, 0)
+
+
+def test_after_close_the_provider_is_as_it_was() -> None:
+    """The processor is taken off; the provider goes on without us."""
+    provider, exporter, tracer = adopt()
+    with capture(tracer_provider=provider) as sent:
+        pass
+    with tracer.start_as_current_span("later"):
+        pass
+    assert sent.transport._envelopes == []
+    assert [span.name for span in exporter.get_finished_spans()] == ["later"]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "options", "sent_spans"),
+    [
+        (ALWAYS_ON, {}, 1),
+        (ALWAYS_OFF, {}, 0),
+        (ALWAYS_ON, {"traces_sample_rate": None}, 0),
+        (SentrySampler(1.0), {}, 1),
+    ],
+)
+def test_the_providers_sampler_decides(sampler: Sampler, options: dict[str, Any], sent_spans: int) -> None:
+    """Its decision is followed; with tracing off nothing is sent to Sentry, whatever it says."""
+    provider, exporter, tracer = adopt(sampler)
+    with capture(**{"tracer_provider": provider, **options}) as sent:
+        with tracer.start_as_current_span("a"):
+            pass
+        assert len(sent.spans) == sent_spans
+    assert len(exporter.get_finished_spans()) == (0 if sampler is ALWAYS_OFF else 1)
+
+
+def test_an_incoming_trace_is_continued() -> None:
+    """Headers, scopes and a follow-up of a late child, as on our own provider."""
+    provider, _, tracer = adopt()
+    with capture(tracer_provider=provider) as sent:
+        context = propagate.extract({"sentry-trace": f"{T}-{S}-1", "baggage": "sentry-trace_id=" + T})
+        late = None
+        with tracer.start_as_current_span("server", context=context, kind=SpanKind.SERVER):
+            bridge.set_tag("request", 1)
+            late = tracer.start_span("late")
+        late.end()
+        first, second = sent.transactions
+        assert first["contexts"]["trace"]["trace_id"] == second["contexts"]["trace"]["trace_id"] == T
+        assert first["contexts"]["trace"]["parent_span_id"] == S
+        assert sent.envelopes[0].headers.get("trace") is None or sent.envelopes[0].headers["trace"]["trace_id"] == T
+        assert sent.tree() == ["server", ["late"]]
