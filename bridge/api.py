@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Link
     from opentelemetry.util import types
+    from typing_extensions import Unpack
+
+    from bridge.options import InitOptions
 
 F = TypeVar("F")
 _init_lock = threading.Lock()  # protects the exchange of the active client
@@ -63,7 +66,7 @@ CURRENT = _Current()
 Parent = Span | trace_api.Span | SpanContext | Context | None
 
 
-def init(dsn: str | None = None, **options: Any) -> Client:
+def init(dsn: str | None = None, **options: Unpack[InitOptions]) -> Client:
     """Set the bridge up for this process and return its client.
 
     Every option is optional; argument > `SENTRY_*` variable > `OTEL_*` variable > default. Without a DSN everything

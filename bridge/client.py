@@ -16,6 +16,7 @@ from opentelemetry import trace as trace_api
 from bridge._guard import guard, report_fault
 from bridge._version import __version__
 from bridge.capture.event import exception_event, message_event
+from bridge.capture.ignoring import is_ignored, without_ignored
 from bridge.capture.scope_data import SDK, apply_scope
 from bridge.capture.timestamps import rfc3339
 from bridge.capture.transaction import PayloadOptions, transaction_payload
@@ -102,11 +103,22 @@ class Client:
         """Whether anything leaves for Sentry: a DSN or a transport was given, and the client is not closed."""
         return self.transport is not None and not self._closed
 
+    @property
+    def sends_spans(self) -> bool:
+        """Whether spans are sent by us: with `trace_lifecycle="none"` they go another way, by OTLP say."""
+        return self.options.trace_lifecycle != "none"
+
     # What segments report while spans come and go (`bridge.tracing.segment.SegmentSink`).
 
     def span_started(self) -> None:
         """Count a span that was started sampled."""
-        self._account.start()
+        if self.sends_spans:
+            self._account.start()
+
+    def exception_recorded(self, error: BaseException) -> None:
+        """Send an exception that was recorded on a span, unless it was sent already."""
+        with guard("capture", "a recorded exception could not be captured"):
+            self.capture_exception(error)
 
     def root_not_sampled(self) -> None:
         """Count a local root that was decided against."""
@@ -117,7 +129,7 @@ class Client:
         """Send a local root with its finished children, off the caller's thread."""
         root = segment.root
         sampled = 1 + len(children) + overflow
-        if not segment.sampled:
+        if not segment.sampled or not self.sends_spans:
             return
         self._account.hand_over(sampled)
         if overflow:
@@ -162,18 +174,35 @@ class Client:
         assert event is not None
         if segment.late:
             event["contexts"]["trace"].setdefault("data", {})["sentry.parent_span_already_sent"] = True
+        rules = self.options.ignore_spans
+        if rules and is_ignored({"description": event["transaction"], **event["contexts"]["trace"]}, rules):
+            self._lose_transaction(reasons.EVENT_PROCESSOR, spans)
+            return None
+        event["spans"] = self._chosen_spans(event["spans"])
+        chosen = len(event["spans"])
         event = run_event_processors(event, {}, layers)
         if event is None:
-            self._lose_transaction(reasons.EVENT_PROCESSOR, spans)
+            self._lose_transaction(reasons.EVENT_PROCESSOR, 1 + chosen)
             return None
         event = self._before_send(self.options.before_send_transaction, "before_send_transaction", event, {})
         if event is None:
-            self._lose_transaction(reasons.BEFORE_SEND, spans)
+            self._lose_transaction(reasons.BEFORE_SEND, 1 + chosen)
             return None
-        left_out = spans - 1 - len(event.get("spans") or ())
+        left_out = chosen - len(event.get("spans") or ())
         if left_out > 0:
             self.outcomes.lost(reasons.BEFORE_SEND, "span", left_out)
         return self._envelope(event, segment.dsc(), [Item("transaction", event, {})])
+
+    def _chosen_spans(self, spans: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Leave out what is ignored, and give each other span to the user's hook, which may change it."""
+        if self.options.ignore_spans:
+            kept = without_ignored(spans, self.options.ignore_spans)
+            self.outcomes.lost(reasons.EVENT_PROCESSOR, "span", len(spans) - len(kept))
+            spans = kept
+        hook = self.options.before_send_span
+        if hook is None:
+            return spans
+        return [self._before_send(lambda span, _: hook(span), "before_send_span", span, {}) or span for span in spans]
 
     def _lose_transaction(self, reason: str, spans: int) -> None:
         self.outcomes.lost(reason, "transaction")

@@ -7,8 +7,8 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from bridge.delivery.dsn import Dsn
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Hook = Callable[[dict[str, Any], dict[str, Any]], "dict[str, Any] | None"]
 TracesSampler = Callable[[dict[str, Any]], "float | bool | None"]
-TRACE_LIFECYCLES = ("static", "stream", "none")
+TRACE_LIFECYCLES = ("static", "none")
 DEFAULT_SPOTLIGHT_URL = "http://localhost:8969/stream"
 
 
@@ -52,7 +52,7 @@ class Options:
     max_breadcrumbs: int = 100
     max_spans: int = 1000
     ignore_spans: Sequence[Any] = ()
-    trace_lifecycle: Literal["static", "stream", "none"] = "static"
+    trace_lifecycle: Literal["static", "none"] = "static"
     transport: Any = None
     http_client: httpx.Client | None = None
     send_client_reports: bool = True
@@ -74,6 +74,44 @@ class Options:
     def effective_org_id(self) -> str | None:
         """The organisation: option `org_id`, else what the DSN's host says."""
         return self.org_id or (self.dsn.org_id if self.dsn is not None else None)
+
+
+class InitOptions(TypedDict, total=False):
+    """What `init` takes beside the DSN, for type checkers; `None` is unset."""
+
+    traces_sample_rate: float | None
+    traces_sampler: TracesSampler | None
+    sampler: Sampler | None
+    tracer_provider: TracerProvider | None
+    span_processors: Sequence[SpanProcessor]
+    instrumentations: Sequence[Any]
+    resource: Resource | None
+    environment: str | None
+    release: str | None
+    dist: str | None
+    server_name: str | None
+    org_id: str | int | None
+    trace_propagation_targets: Sequence[str | re.Pattern[str]] | None
+    strict_trace_continuation: bool
+    sample_rate: float
+    before_send: Hook | None
+    before_send_transaction: Hook | None
+    before_send_span: Callable[[dict[str, Any]], dict[str, Any]] | None
+    before_breadcrumb: Hook | None
+    max_breadcrumbs: int
+    max_spans: int
+    ignore_spans: Sequence[Any]
+    trace_lifecycle: Literal["static", "none"]
+    transport: Any
+    http_client: httpx.Client | None
+    send_client_reports: bool
+    send_default_pii: bool
+    shutdown_timeout: float
+    spotlight: bool | str | None
+    console: bool
+    patch_threads: bool
+    capture_span_exceptions: bool
+    debug: bool
 
 
 def _wrong(option: str, value: object, takes: str) -> ValueError:
@@ -183,8 +221,22 @@ def _anything(option: str, value: object) -> Any:
 
 def _lifecycle(option: str, value: object) -> Any:
     if value not in TRACE_LIFECYCLES:
-        raise _wrong(option, value, f"one of {', '.join(TRACE_LIFECYCLES)}")
+        raise _wrong(option, value, f"one of {', '.join(TRACE_LIFECYCLES)}; streamed spans are not built yet")
     return value
+
+
+def _rules(option: str, value: object) -> Any:
+    for rule in (rules := _sequence(option, value)):
+        parts = rule.items() if isinstance(rule, Mapping) else [("name", rule)]
+        if not all(key in ("name", "op") and isinstance(part, str | re.Pattern) for key, part in parts):
+            raise _wrong(option, rule, "strings, compiled patterns and mappings of name and op to those")
+    return rules
+
+
+def _not_yet(option: str, value: object) -> Any:
+    if _flag(option, value):
+        raise _wrong(option, value, "False: it is not built yet")
+    return False
 
 
 def _spotlight(option: str, value: object) -> str | None:
@@ -227,7 +279,7 @@ ROWS: Mapping[str, OptionRow] = {
     "before_breadcrumb": OptionRow(_callable),
     "max_breadcrumbs": OptionRow(_count),
     "max_spans": OptionRow(_count),
-    "ignore_spans": OptionRow(_sequence),
+    "ignore_spans": OptionRow(_rules),
     "trace_lifecycle": OptionRow(_lifecycle, ("SENTRY_TRACE_LIFECYCLE",)),
     "transport": OptionRow(_transport),
     "http_client": OptionRow(_with_method("send", "close")),
@@ -235,7 +287,7 @@ ROWS: Mapping[str, OptionRow] = {
     "send_default_pii": OptionRow(_flag),
     "shutdown_timeout": OptionRow(_seconds),
     "spotlight": OptionRow(_spotlight, ("SENTRY_SPOTLIGHT",)),
-    "console": OptionRow(_flag),
+    "console": OptionRow(_not_yet),
     "patch_threads": OptionRow(_flag),
     "capture_span_exceptions": OptionRow(_flag),
     "debug": OptionRow(_flag, ("SENTRY_DEBUG",)),
@@ -293,6 +345,3 @@ def _from_resource(name: str, environ: Mapping[str, str]) -> tuple[str, str | No
         if attributes.get(attribute, "").strip():
             return "OTEL_RESOURCE_ATTRIBUTES", attributes[attribute].strip()
     return "default", None
-
-
-assert set(ROWS) == {f.name for f in fields(Options)} - {"sources"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import bridge
-from bridge.options import Options, resolve
+from bridge.options import ROWS, InitOptions, Options, resolve
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,10 @@ from bridge.options import Options, resolve
         ({"max_spans": -1}, ValueError, "'max_spans' got -1; it takes a whole number"),
         ({"shutdown_timeout": "soon"}, ValueError, "'shutdown_timeout' got 'soon'; it takes a number of seconds"),
         ({"trace_lifecycle": "live"}, ValueError, "'trace_lifecycle' got 'live'; it takes one of"),
+        ({"trace_lifecycle": "stream"}, ValueError, "streamed spans are not built yet"),
+        ({"console": True}, ValueError, "'console' got True; it takes False: it is not built yet"),
+        ({"ignore_spans": [5]}, ValueError, "'ignore_spans' got 5; it takes strings, compiled patterns"),
+        ({"ignore_spans": [{"kind": "x"}]}, ValueError, "'ignore_spans' got .*kind"),
         ({"trace_propagation_targets": "example.com"}, ValueError, "takes a list or a tuple"),
         ({"trace_propagation_targets": [1]}, ValueError, "takes strings and compiled patterns"),
         ({"transport": object()}, ValueError, "'transport' got .*send\\(\\), flush\\(\\), close\\(\\)"),
@@ -73,6 +77,11 @@ def test_a_secret_key_is_never_shown() -> None:
 def test_where_a_value_comes_from(arguments: dict[str, Any], environ: dict[str, str], name: str, value: object) -> None:
     """Argument, then SENTRY_*, then OTEL_*, then the default; an empty string is unset."""
     assert getattr(resolve(arguments, environ), name) == value
+
+
+def test_every_option_is_checked_and_typed() -> None:
+    """The table, the dataclass and what type checkers see of `init` have the same options."""
+    assert set(ROWS) == set(Options.__dataclass_fields__) - {"sources"} == set(InitOptions.__annotations__) | {"dsn"}
 
 
 def test_a_bad_variable_is_named() -> None:

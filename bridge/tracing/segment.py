@@ -38,6 +38,9 @@ class SegmentSink(Protocol):
     def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
         """A local root ended; its finished children go with it, `overflow` more did not fit."""
 
+    def exception_recorded(self, error: BaseException) -> None:
+        """An exception was recorded on a sampled span, with `capture_span_exceptions` on."""
+
     def root_not_sampled(self) -> None:
         """A local root was decided against."""
 

@@ -244,6 +244,9 @@ class RecordingSpan(Span, SdkSpan):
         """Record an exception as a span event, as the SDK does."""
         note_span_of_error(exception, self)
         super().record_exception(exception, attributes, timestamp, escaped)
+        segment = self.segment
+        if segment.options.capture_span_exceptions and segment.sink is not None:
+            segment.sink.exception_recorded(exception)
 
     def end(self, end_time: int | None = None) -> None:
         """End the span at `end_time`, nanoseconds since the epoch, or now. Never raises, never blocks on I/O."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import re
 import sys
 import time
 from typing import Any
@@ -310,3 +311,61 @@ def test_hostile_values_are_sent_as_well_as_they_can(sent: BridgeCapture) -> Non
         span.set_tag("line", "a\nb")
     assert len(sent.events) == len(sent.transactions) == 1
     sent.envelopes[0].serialize()
+
+
+def test_ignored_spans() -> None:
+    """What nobody wants to see is left out, its children stay under its parent, and all of it is in the account."""
+    rules = ["health", re.compile("^ping$"), {"op": "noise", "name": "inner"}]
+    with capture(ignore_spans=rules) as sent:
+        with bridge.start_span("GET /health"), tracer.start_as_current_span("below"):
+            pass
+        with (
+            bridge.start_span("root"),
+            bridge.start_span("ping"),
+            bridge.start_span("inner", op="noise"),
+            tracer.start_as_current_span("kept"),
+            bridge.start_span("inner", op="other"),
+        ):
+            pass
+        assert sent.tree() == ["root", ["kept", ["inner"]]]
+        account = sent.client.accounting()
+    assert (account.started, account.delivered, account.pending) == (7, 3, 0)
+    assert account.lost == {"event_processor": 4}
+
+
+@pytest.mark.parametrize("outcome", ["change", "raise", "drop"])
+def test_before_send_span(outcome: str) -> None:
+    """The hook may change a span; one that raises or returns None changes nothing: a span cannot be dropped by it."""
+
+    def hook(span: dict[str, Any]) -> Any:
+        if outcome == "raise":
+            raise ZeroDivisionError
+        return {**span, "description": "changed"} if outcome == "change" else None
+
+    with capture(before_send_span=hook) as sent:
+        with bridge.start_span("root"), bridge.start_span("child"):
+            pass
+        assert sent.tree() == ["root", ["changed" if outcome == "change" else "child"]]
+
+
+def test_recorded_exceptions_as_errors() -> None:
+    """With capture_span_exceptions what is recorded on a span is sent as an error, once."""
+    with capture(capture_span_exceptions=True) as sent:
+        with (
+            pytest.raises(ValueError, match="bad"),
+            bridge.start_span("root"),
+            tracer.start_as_current_span("inner") as inner,
+        ):
+            raise ValueError("bad")
+        [event] = sent.events
+    assert event["contexts"]["trace"]["span_id"] == inner.span_id
+
+
+def test_spans_that_go_another_way() -> None:
+    """With trace_lifecycle="none" errors, scopes, headers and decisions stay ours, and no transactions are sent."""
+    with capture(trace_lifecycle="none") as sent:
+        with bridge.start_span("root") as root:
+            assert root.sampled is True
+            bridge.capture_message("m")
+        assert (len(sent.transactions), len(sent.events)) == (0, 1)
+        assert sent.client.accounting().started == 0

@@ -69,5 +69,8 @@ def use() -> None:
         assert_type(scope, bridge.Scope)
     with bridge.isolation_scope() as isolation:
         isolation.set_tag("a", 1)
+    bridge.init("dsn", traces_sample_rate=0.5, spotlight=True)
+    bridge.init(trace_sample_rate=0.5)  # type: ignore[call-arg]
+    bridge.init(traces_sample_rate="all")  # type: ignore[arg-type]
     assert_type(bridge.capture_message("m"), str | None)
     assert_type(bridge.trace_headers(), dict[str, str])

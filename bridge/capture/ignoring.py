@@ -1,0 +1,45 @@
+"""`ignore_spans`: spans that nobody wants to see, by their name or op."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Sequence
+
+
+def is_ignored(span: Mapping[str, Any], rules: Sequence[Any]) -> bool:
+    """Whether one of the rules is met: a text in the description, a pattern found in it, or a mapping of both keys.
+
+    A mapping names `name`, `op` or both, each a text or a pattern, and all that it names must be met.
+    """
+    return any(_meets(span, rule) for rule in rules)
+
+
+def _meets(span: Mapping[str, Any], rule: Any) -> bool:
+    if isinstance(rule, Mapping):
+        named = {"name": span.get("description"), "op": span.get("op")}
+        return bool(rule) and all(_matches(named.get(key), wanted) for key, wanted in rule.items())
+    return _matches(span.get("description"), rule)
+
+
+def _matches(text: Any, wanted: str | re.Pattern[str]) -> bool:
+    if not isinstance(text, str):
+        return False
+    return wanted in text if isinstance(wanted, str) else wanted.search(text) is not None
+
+
+def without_ignored(spans: Sequence[dict[str, Any]], rules: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the spans that are not ignored; the children of one that is become its parent's."""
+    parents = {span["span_id"]: span.get("parent_span_id") for span in spans if is_ignored(span, rules)}
+    kept = []
+    for span in spans:
+        if span["span_id"] in parents:
+            continue
+        parent = span.get("parent_span_id")
+        while parent in parents:
+            parent = parents[parent]
+        kept.append({**span, "parent_span_id": parent} if parent is not None else span)
+    return kept
