@@ -11,6 +11,7 @@ reference). Scopes follow the span and are resolved when they are read, never wh
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -62,6 +63,25 @@ class ScopeData:
 
 
 EMPTY = ScopeData()
+
+
+class _Lock:
+    """Protects the replacement of every shared scope's data and its claim; reading needs none.
+
+    One for the process, held for one assignment at a time: so a forked child can be given a new one, whatever
+    another thread of the parent's held in that moment.
+    """
+
+    held = threading.Lock()
+
+    @classmethod
+    def renew(cls) -> None:
+        """Begin anew in a forked child."""
+        cls.held = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Lock.renew)
 
 
 class Scope:
@@ -201,17 +221,16 @@ class Scope:
 class SharedScope(Scope):
     """A scope that is one object for everybody who holds it: the global one, and each isolation scope."""
 
-    __slots__ = ("_data", "_lock")
+    __slots__ = ("_data",)
 
     def __init__(self, data: ScopeData = EMPTY) -> None:
-        self._lock = threading.Lock()  # protects the replacement of _data; reading it needs none
         self._data = data
 
     def _read(self) -> ScopeData:
         return self._data
 
     def _write(self, change: Callable[[ScopeData], ScopeData]) -> None:
-        with self._lock:
+        with _Lock.held:
             self._data = change(self._data)
 
 
@@ -240,7 +259,7 @@ class IsolationScope(SharedScope):
 
     def claim(self) -> bool:
         """Take a scope that was forked for a request; `False` if it was not, or if a request has it already."""
-        with self._lock:
+        with _Lock.held:
             awaited, self._awaits_request = self._awaits_request, False
             return awaited
 

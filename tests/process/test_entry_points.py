@@ -126,3 +126,30 @@ os.waitpid(pid, 0)
     done = run(program)
     assert done.returncode == 0
     assert sorted(done.stdout.split()) == ["before", "child", "parent"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_can_write_to_scopes_whatever_was_held() -> None:
+    """A child that is forked while another thread writes to the same scope does not wait for that thread for ever."""
+    program = """
+import os, threading
+import bridge
+scope = bridge.get_isolation_scope()
+over = threading.Event()
+def write():
+    while not over.is_set():
+        scope.set_tag("a", 1)
+writers = [threading.Thread(target=write) for _ in range(3)]
+for writer in writers:
+    writer.start()
+for _ in range(100):
+    pid = os.fork()
+    if pid == 0:
+        scope.set_tag("child", 1)
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+over.set()
+print("done")
+"""
+    done = run("import warnings\nwarnings.simplefilter('ignore')\n" + program)
+    assert done.stdout.strip() == "done", done.stderr
