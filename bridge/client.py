@@ -73,6 +73,7 @@ class Client:
         self._worker = Worker("bridge-delivery", max_jobs=_MAX_QUEUE)
         self._account = SpanAccount()
         self.tracer_provider: trace_api.TracerProvider = trace_api.NoOpTracerProvider()
+        self._tracer: trace_api.Tracer | None = None
         self.propagator = SentryPropagator()
         self._payload_options = PayloadOptions(
             release=options.release,
@@ -96,7 +97,10 @@ class Client:
     @property
     def tracer(self) -> trace_api.Tracer:
         """The OpenTelemetry tracer that `start_span` uses."""
-        return self.tracer_provider.get_tracer("bridge", __version__)
+        # Kept: the SDK's get_tracer takes a lock and changes the warning filters at every call.
+        if self._tracer is None:
+            self._tracer = self.tracer_provider.get_tracer("bridge", __version__)
+        return self._tracer
 
     @property
     def sends(self) -> bool:
@@ -216,17 +220,19 @@ class Client:
         """Send an exception; the id of the event, or `None` if it was not sent."""
         if not self.sends:
             return None
-        link = self._link_for(error)
-        if not _first_in_trace(error, link.trace_id):
-            return None
-        event = exception_event(
-            error,
-            event_id=uuid.uuid4().hex,
-            timestamp_ns=time.time_ns(),
-            with_locals=self.options.send_default_pii,
-        )
-        facts = {"exc_info": (type(error), error, error.__traceback__), **(hint or {})}
-        return self.capture_event(event, facts, call, link=link, default_level="error")
+        with guard("capture", "an exception could not be captured"):
+            link = self._link_for(error)
+            if not _first_in_trace(error, link.trace_id):
+                return None
+            event = exception_event(
+                error,
+                event_id=uuid.uuid4().hex,
+                timestamp_ns=time.time_ns(),
+                with_locals=self.options.send_default_pii,
+            )
+            facts = {"exc_info": (type(error), error, error.__traceback__), **(hint or {})}
+            return self._capture(event, facts, call, link, "error")
+        return None
 
     def capture_message(
         self,
@@ -238,25 +244,24 @@ class Client:
         """Send a message; its level is the scope's, else `info`, where it is not given."""
         if not self.sends:
             return None
-        event = message_event(message, event_id=uuid.uuid4().hex, timestamp_ns=time.time_ns())
-        if level is not None:
-            event["level"] = level
-        return self.capture_event(event, hint, call, default_level="info")
+        with guard("capture", "a message could not be captured"):
+            event = message_event(str(message), event_id=uuid.uuid4().hex, timestamp_ns=time.time_ns())
+            if level is not None:
+                event["level"] = level
+            return self._capture(event, dict(hint or {}), call, None, "info")
+        return None
 
     def capture_event(
         self,
         event: Mapping[str, Any],
         hint: Mapping[str, Any] | None = None,
         call: ScopeData = scopes_of.EMPTY,
-        *,
-        link: TraceLink | None = None,
-        default_level: str | None = None,
     ) -> str | None:
         """Send an event of the user's making, completed from the scopes; its id, or `None` if it was not sent."""
         if not self.sends:
             return None
         with guard("capture", "an event could not be captured"):
-            return self._capture(dict(event), dict(hint or {}), call, link, default_level)
+            return self._capture(dict(event), dict(hint or {}), call, None, None)
         return None
 
     def _capture(
