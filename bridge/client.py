@@ -69,7 +69,7 @@ class Client:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.outcomes = Outcomes()
-        self.transport: Transport | None = _make_transport(options, self.outcomes)
+        self._transport: Transport | None = _make_transport(options, self.outcomes)
         self._worker = Worker("bridge-delivery", max_jobs=_MAX_QUEUE)
         self._account = SpanAccount()
         self.tracer_provider: trace_api.TracerProvider = trace_api.NoOpTracerProvider()
@@ -90,6 +90,11 @@ class Client:
         return self.options.dsn
 
     @property
+    def transport(self) -> Any:
+        """What sends: what was given to `init`, else the HTTP transport; `None` without a DSN."""
+        return self._transport if self.options.transport is None else self.options.transport
+
+    @property
     def trace_provider(self) -> trace_api.TracerProvider:
         """Another name for `tracer_provider`."""
         return self.tracer_provider
@@ -105,7 +110,7 @@ class Client:
     @property
     def sends(self) -> bool:
         """Whether anything leaves for Sentry: a DSN or a transport was given, and the client is not closed."""
-        return self.transport is not None and not self._closed
+        return self._transport is not None and not self._closed
 
     @property
     def sends_spans(self) -> bool:
@@ -370,8 +375,8 @@ class Client:
         return Envelope(headers, items)
 
     def _deliver(self, envelope: Envelope) -> None:
-        if self.transport is not None:
-            self.transport.send(envelope)
+        if self._transport is not None:
+            self._transport.send(envelope)
 
     # Life.
 
@@ -384,9 +389,9 @@ class Client:
         deadline = time.monotonic() + seconds
         with guard("client", "flushing failed"):
             flushed = self._worker.flush(seconds)
-            if self.transport is None:
+            if self._transport is None:
                 return flushed
-            return self.transport.flush(max(0.0, deadline - time.monotonic())) and flushed
+            return self._transport.flush(max(0.0, deadline - time.monotonic())) and flushed
         return False
 
     def close(self, timeout: float | None = None) -> None:
@@ -398,11 +403,11 @@ class Client:
         with guard("client", "closing failed"):
             self._worker.flush(seconds)
             self._closed = True
-            if isinstance(self.transport, HttpTransport | SpotlightTransport):
-                self.transport.stop_retrying()
+            if isinstance(self._transport, HttpTransport | SpotlightTransport):
+                self._transport.stop_retrying()
             self._worker.close(max(0.0, deadline - time.monotonic()))
-            if self.transport is not None:
-                self.transport.close(max(0.0, deadline - time.monotonic()))
+            if self._transport is not None:
+                self._transport.close(max(0.0, deadline - time.monotonic()))
 
     def accounting(self) -> Accounting:
         """Return where the spans are that were started sampled, since `init`."""

@@ -97,3 +97,17 @@ def test_a_hanging_host_holds_nobody_up() -> None:
         pass
     assert bridge.flush(0.05) is False
     assert bridge.flush(5) is True
+
+
+def test_the_client_tells_what_it_has() -> None:
+    """Options, DSN, transport, provider and tracer are there to look at."""
+    taken: list[bridge.Envelope] = []
+    client = bridge.init("http://key@127.0.0.1:9/1", transport=taken.append, environment="qa")
+    assert client is bridge.get_client()
+    assert (str(client.dsn), client.options.environment) == ("http://key@127.0.0.1:9/1", "qa")
+    assert client.transport == taken.append
+    assert client.trace_provider is client.tracer_provider is trace.get_tracer_provider()
+    assert client.tracer is client.tracer
+    bridge.capture_message("m")
+    client.flush()
+    assert [envelope.items[0].type for envelope in taken] == ["event"]
