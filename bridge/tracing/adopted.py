@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bridge.capture.semantics import infer
-from bridge.tracing.span import ORIGIN_NATIVE, SpanView, execution
+from bridge.tracing.span import ORIGIN_NATIVE, SpanView, execution, transaction_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,8 +77,7 @@ class AdoptedSpan(SpanView):
 
     def transaction_name(self) -> str | None:
         """Return the name for a DSC that is about to be frozen: none while all that is known is a URL."""
-        found = infer(self.name, self.kind, self.attributes)
-        return None if found.source == "url" else found.description
+        return transaction_name_of(self)
 
     def note_own_scope(self, data: ScopeData) -> None:
         """Take what the root's own block wrote to its current scope."""

@@ -283,10 +283,11 @@ class RecordingSpan(Span, SdkSpan):
 
     def transaction_name(self) -> str | None:
         """Return the name for a DSC that is about to be frozen: none while all that is known is a URL."""
-        return _transaction_name(self)
+        return transaction_name_of(self)
 
 
-def _transaction_name(span: RecordingSpan | UnsampledSpan) -> str | None:
+def transaction_name_of(span: Any) -> str | None:
+    """Return the name that a span's attributes tell; none while all that is known is a URL."""
     found = infer(span.name, span.kind, span.attributes or {}, custom_name=span.custom_name)
     return None if found.source == "url" else found.description
 
@@ -310,7 +311,7 @@ class UnsampledSpan(Span, NonRecordingSpan):
 
     def transaction_name(self) -> str | None:
         """Return the name for a DSC that is about to be frozen: none while all that is known is a URL."""
-        return _transaction_name(self)
+        return transaction_name_of(self)
 
 
 class NoOpSpan(Span, NonRecordingSpan):
