@@ -36,7 +36,9 @@ __all__ = [
     "context_variable",
     "global_tracer_provider",
     "record_end_metrics",
+    "root_sampler",
     "runtime_context",
+    "sampler_of_span",
     "scope_of_tracer",
     "set_resource",
     "set_runtime_context",
@@ -98,6 +100,16 @@ def record_end_metrics(tracer: Any, parent: Any, decision: Any) -> dict[str, Any
     """
     metrics = getattr(tracer, "_tracer_metrics", None)
     return {} if metrics is None else {"record_end_metrics": metrics.start_span(parent, decision)}
+
+
+def root_sampler(sampler: Any) -> Any:
+    """Return what a `ParentBased` asks for a head. `ParentBased._root`, seen in 1.40 to 1.45."""
+    return getattr(sampler, "_root", None)
+
+
+def sampler_of_span(span: Any) -> Any:
+    """Return the sampler of the provider that made an SDK span. `Span._sampler`, seen in 1.40 to 1.45."""
+    return getattr(span, "_sampler", None)
 
 
 def span_limits(tracer: Any) -> Any:

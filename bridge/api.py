@@ -21,6 +21,7 @@ from bridge._otel import SPAN_KEY
 from bridge.client import Client
 from bridge.context import scope as scopes_of
 from bridge.context.handoff import patch_threads, unpatch_threads
+from bridge.context.propagation_context import continue_for_process
 from bridge.context.scope import Scope, ScopeData, attached, put, with_scopes, without_span
 from bridge.options import Options, resolve
 from bridge.propagation.baggage import BAGGAGE
@@ -88,6 +89,7 @@ def init(dsn: str | None = None, **options: Unpack[InitOptions]) -> Client:
         if resolved.debug:
             _log_to_stderr()
         _active.activate(client)
+        setup.continue_environment(client.propagator)
         if not _atexit_registered:
             atexit.register(close)
             _atexit_registered = True
@@ -104,6 +106,7 @@ def _take_down(client: Client | None) -> None:
         timeout_s = client.options.shutdown_timeout
         setup.uninstall_provider(client.tracer_provider, client.options, timeout_s)
         client.close()
+    continue_for_process(None)
     _active.activate(None)
 
 

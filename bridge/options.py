@@ -71,6 +71,12 @@ class Options:
         return self.traces_sample_rate is not None or self.traces_sampler is not None or self.sampler is not None
 
     @property
+    def decides_twice(self) -> bool:
+        """Whether Sentry's rate or sampler decides beside another sampler that was given."""
+        ours = self.traces_sample_rate is not None or self.traces_sampler is not None
+        return ours and self.sampler is not None
+
+    @property
     def effective_org_id(self) -> str | None:
         """The organisation: option `org_id`, else what the DSN's host says."""
         return self.org_id or (self.dsn.org_id if self.dsn is not None else None)

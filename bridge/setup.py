@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from opentelemetry import propagate
 from opentelemetry import trace as trace_api
+from opentelemetry.context.context import Context
 from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.propagators.composite import CompositePropagator
 
 from bridge._otel import (
+    SPAN_KEY,
     composed_propagators,
     context_variable,
     global_tracer_provider,
@@ -20,10 +23,13 @@ from bridge._otel import (
     take_off_span_processor,
 )
 from bridge.capture.processor import SentrySpanProcessor
+from bridge.context.propagation_context import continue_for_process
 from bridge.context.runtime import SentryRuntimeContext
+from bridge.propagation.carrier import environment_carrier
 from bridge.propagation.propagator import SentryPropagator
 from bridge.tracing.provider import TracerProvider
 from bridge.tracing.sampler import SentrySampler
+from bridge.tracing.span import RemoteSpan
 
 if TYPE_CHECKING:
     from opentelemetry.propagators.textmap import TextMapPropagator
@@ -58,9 +64,19 @@ def _without_ours(propagator: TextMapPropagator) -> TextMapPropagator:
     return propagator
 
 
-def sampler_for(options: Options) -> Sampler:
-    """Return the sampler that the options ask for."""
-    return options.sampler or SentrySampler(options.traces_sample_rate, options.traces_sampler)
+def continue_environment(propagator: SentryPropagator) -> None:
+    """Continue what a parent process left in the environment, in everything that is no request of its own."""
+    carrier = environment_carrier(os.environ)
+    found = propagator.extract(carrier, Context()).get(SPAN_KEY) if carrier else None
+    continue_for_process(found if isinstance(found, RemoteSpan) else None)
+
+
+def samplers_for(options: Options) -> tuple[Sampler, SentrySampler | None]:
+    """Return the sampler that decides, and the one that decides for Sentry beside it where there are two."""
+    ours = SentrySampler(options.traces_sample_rate, options.traces_sampler)
+    if options.sampler is None:
+        return ours, None
+    return options.sampler, ours if options.decides_twice else None
 
 
 def install_provider(options: Options, sink: SegmentSink | None) -> trace_api.TracerProvider:
@@ -73,7 +89,8 @@ def install_provider(options: Options, sink: SegmentSink | None) -> trace_api.Tr
     if isinstance(existing, TracerProvider):
         if options.resource is not None:
             set_resource(existing, options.resource)
-        existing.configure(options, sampler_for(options), sink)
+        sampler, beside = samplers_for(options)
+        existing.configure(options, sampler, sink, beside)
     else:
         _add_processor(existing, SentrySpanProcessor(options, sink))
     for processor in options.span_processors:

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import context as context_api
 from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.trace import TraceFlags
 
 from bridge import _active
 from bridge._guard import guard
-from bridge._otel import RANDOM_TRACE_FLAG
+from bridge._otel import RANDOM_TRACE_FLAG, sampler_of_span
 from bridge.context import scope as scopes_of
 from bridge.options import Options
 from bridge.tracing.adopted import AdoptedSpan
+from bridge.tracing.following import follow
 from bridge.tracing.sampler import sample_rand_for
 from bridge.tracing.segment import Decision, Segment
 from bridge.tracing.span import REQUEST_KINDS, RemoteSpan, execution, parent_of
-from bridge.tracing.upstream import upstream_from_w3c, upstream_of
+from bridge.tracing.upstream import upstream_of
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -73,7 +75,7 @@ class SentrySpanProcessor(SpanProcessor):
             one._parent_span_id = None if span.parent is None else span.parent.span_id
         span._bridge_record = record
         span._note_own_scope = record.note_own_scope
-        if segment.sampled and segment.sink is not None:
+        if segment.sends and segment.sink is not None:
             segment.sink.span_started()
 
     def _root(self, span: Any, parent: Any, where: Context, *, is_current: bool) -> Segment:
@@ -86,7 +88,7 @@ class SentrySpanProcessor(SpanProcessor):
             scopes.propagation.adopt(lambda: int(context.trace_id))
         sink = self.sink
         decision = _decision(span, upstream, options)
-        if not decision.sampled and sink is not None:
+        if decision.sampled is False and sink is not None:
             sink.root_not_sampled()
         return Segment(
             context.trace_id,
@@ -108,18 +110,16 @@ class SentrySpanProcessor(SpanProcessor):
 
 
 def _decision(span: Any, upstream: Upstream | None, options: Options) -> Decision:
-    """Return what the provider's sampler decided, with the numbers where it tells them."""
+    """Return what the provider's sampler decided; with tracing off nothing is sent, whatever it did."""
     context = span.get_span_context()
-    told = upstream_from_w3c(context)
-    sampled = bool(context.trace_flags.sampled)
-    rate = told.sample_rate
-    if rate is None and upstream is not None:
-        rate = upstream.sample_rate
     if not options.tracing_enabled:
-        return Decision(None if upstream is None else upstream.sampled, sample_rand_for(context.trace_id, upstream))
-    return Decision(
-        sampled,
-        told.sample_rand or sample_rand_for(context.trace_id, upstream),
-        rate,
-        overrides=upstream is not None and upstream.sampled is not sampled,
+        sampled = None if upstream is None else upstream.sampled
+        return Decision(sampled, sample_rand_for(context.trace_id, upstream), record=False)
+    return follow(
+        bool(context.trace_flags & TraceFlags.SAMPLED),
+        trace_id=context.trace_id,
+        upstream=upstream,
+        sampler=sampler_of_span(span),
+        trace_state=context.trace_state,
+        record=True,
     )

@@ -20,6 +20,17 @@ def random_span_id() -> int:
     return random.getrandbits(64) or 1
 
 
+class _Process:
+    """What a parent process said in the environment: the upstream's span (`RemoteSpan`), if it said anything."""
+
+    parent: Any = None
+
+
+def continue_for_process(remote: Any) -> None:
+    """Let what this process does outside of any request continue a trace; `None` lets it start its own again."""
+    _Process.parent = remote
+
+
 class PropagationContext:
     """Trace and span id for what is sent outside of any span; one for each isolation scope.
 
@@ -27,10 +38,11 @@ class PropagationContext:
     propagation context to a trace of its own. So what happens around a root is linked to it.
     """
 
-    __slots__ = ("_lock", "_remote", "_span_id", "_trace_id", "_used")
+    __slots__ = ("_lock", "_of_process", "_remote", "_span_id", "_trace_id", "_used")
 
-    def __init__(self, remote: Any = None) -> None:
-        """`remote`: the upstream's span (`RemoteSpan`) that this continues, if any."""
+    def __init__(self, remote: Any = None, *, of_process: bool = False) -> None:
+        """`remote`: the upstream's span (`RemoteSpan`) that this continues, if any; `of_process`: the process's own."""
+        self._of_process = of_process
         self._lock = threading.Lock()  # protects the other four
         self._remote = remote
         self._trace_id: int | None = None if remote is None else remote.get_span_context().trace_id
@@ -40,7 +52,16 @@ class PropagationContext:
     @property
     def remote(self) -> Any:
         """The upstream's span, while its trace is continued; else `None`."""
-        return self._remote
+        return self.parent_of_process if self._remote is None else self._remote
+
+    @property
+    def parent_of_process(self) -> Any:
+        """The span in the parent process, under which every root here starts; `None` if there is none."""
+        return _Process.parent if self._of_process else None
+
+    def forked(self) -> PropagationContext:
+        """Return a fresh one, for a part of the same process."""
+        return PropagationContext(of_process=self._of_process)
 
     @property
     def trace_id(self) -> int:

@@ -286,7 +286,9 @@ class Scopes:
     def fork(self, owner: Any, remote: Any = None, *, for_request: bool = False) -> Scopes:
         """Return the same data behind an isolation scope and a trace of its own, or the upstream's trace."""
         isolation = self.isolation.fork(for_request=for_request)
-        return Scopes(self.current, isolation, PropagationContext(remote), owner)
+        fresh = remote is not None or for_request
+        propagation = PropagationContext(remote) if fresh else self.propagation.forked()
+        return Scopes(self.current, isolation, propagation, owner)
 
     def for_root_of_request(self, remote: Any) -> Scopes:
         """Return the scopes of a request whose root starts here: these, if they wait for one, else a fork."""
@@ -323,7 +325,7 @@ def of(context: Context | None = None) -> Scopes:
     found = find(where)
     if found is not None:
         return found
-    made = Scopes(EMPTY, IsolationScope(), PropagationContext(), owner=where.get(SPAN_KEY))
+    made = Scopes(EMPTY, IsolationScope(), PropagationContext(of_process=True), owner=where.get(SPAN_KEY))
     if context is None or context is context_api.get_current():
         context_api.attach(with_scopes(where, made))  # no token: whoever attached `where` restores
     return made

@@ -24,9 +24,9 @@ def _members(header: str) -> Iterator[tuple[str, str]]:
             yield key, member
 
 
-def split_baggage(header: str) -> tuple[dict[str, str], list[str]]:
+def split_baggage(header: str) -> tuple[Dsc, list[str]]:
     """Return the DSC, decoded, and the members of others as they stand, with their properties."""
-    dsc: dict[str, str] = {}
+    dsc = Dsc()
     others: list[str] = []
     for key, member in _members(header):
         if not key.startswith(SENTRY_PREFIX):
@@ -40,6 +40,21 @@ def split_baggage(header: str) -> tuple[dict[str, str], list[str]]:
 def parse_dsc(header: str) -> dict[str, str]:
     """Return Sentry's members alone; of a name that comes twice the last."""
     return split_baggage(header)[0] if SENTRY_PREFIX in header else {}
+
+
+class Dsc(dict[str, str]):
+    """A frozen DSC, which keeps its text once it was written."""
+
+    __slots__ = ("_text",)
+
+    @property
+    def text(self) -> str:
+        """The members of a header."""
+        try:
+            return self._text
+        except AttributeError:
+            self._text: str = render_dsc(self)
+            return self._text
 
 
 def render_dsc(dsc: Mapping[str, str]) -> str:
@@ -56,6 +71,8 @@ def merge_baggage(dsc_text: str, *others: str) -> str:
 
     Old members of Sentry's in `others` are replaced by the new ones; of a key that comes twice the first stays.
     """
+    if not any(others):
+        return dsc_text if len(dsc_text) <= MAX_BYTES and dsc_text.count(",") < MAX_MEMBERS else ""
     parts: list[str] = []
     used = 0
     if dsc_text and len(dsc_text) <= MAX_BYTES and (count := dsc_text.count(",") + 1) <= MAX_MEMBERS:

@@ -12,7 +12,17 @@ from bridge.propagation.tracestate import TRACESTATE
 TRACEPARENT = "traceparent"
 READ = (SENTRY_TRACE, BAGGAGE, TRACEPARENT, TRACESTATE)
 _ENVIRONMENT_NAMES = {"sentry-baggage": BAGGAGE}
+_LONGER_BY = (0, len("http-"), len("sentry-"))
 _OFF = frozenset({"false", "no", "off", "n", "0"})
+
+
+def as_mapping(carrier: Any) -> Mapping[Any, Any]:
+    """Return what a carrier holds already: a mapping, or pairs as Kafka's and gRPC's clients take them."""
+    if isinstance(carrier, dict | Mapping):
+        return carrier
+    if isinstance(carrier, list | tuple) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in carrier):
+        return dict(carrier)
+    return {}
 
 
 def read_header(headers: Mapping[Any, Any], name: str) -> str | None:
@@ -22,7 +32,7 @@ def read_header(headers: Mapping[Any, Any], name: str) -> str | None:
         return value
     wanted = name.lower()
     for key in headers:
-        if _normal_name(key) == wanted and (text := _text(headers[key])) is not None:
+        if _is_named(key, wanted) and (text := _text(headers[key])) is not None:
             return text
     return None
 
@@ -42,6 +52,11 @@ def environment_carrier(environ: Mapping[str, str]) -> dict[str, str]:
     if environ.get("SENTRY_USE_ENVIRONMENT", "").strip().lower() in _OFF:
         return {}
     return read_headers(environ)
+
+
+def _is_named(key: Any, wanted: str) -> bool:
+    # Of most keys the length tells that they are another header's: no name is made of them.
+    return isinstance(key, str | bytes) and len(key) - len(wanted) in _LONGER_BY and _normal_name(key) == wanted
 
 
 def _normal_name(key: Any) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import baggage
 from opentelemetry import context as context_api
 from opentelemetry.context.context import Context
-from opentelemetry.propagators.textmap import TextMapPropagator, default_getter, default_setter
+from opentelemetry.propagators.textmap import Getter, TextMapPropagator, default_getter, default_setter
 from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 
 from bridge import _active
@@ -17,8 +18,8 @@ from bridge.capture.semantics import outgoing_url
 from bridge.context import scope as scopes_of
 from bridge.context.scope import put, with_scopes, without_span
 from bridge.options import Options
-from bridge.propagation.baggage import BAGGAGE, merge_baggage, parse_dsc, render_dsc
-from bridge.propagation.carrier import read_header
+from bridge.propagation.baggage import BAGGAGE, SENTRY_PREFIX, Dsc, merge_baggage, split_baggage
+from bridge.propagation.carrier import TRACEPARENT, as_mapping, read_header
 from bridge.propagation.continuation import may_continue
 from bridge.propagation.sample_rand import parse_sample_rand, parse_sample_rate
 from bridge.propagation.sentry_trace import SENTRY_TRACE, format_sentry_trace, parse_sentry_trace
@@ -31,7 +32,7 @@ from bridge.tracing.trace_link import link_of
 from bridge.tracing.upstream import Upstream, upstream_from_w3c
 
 if TYPE_CHECKING:
-    from opentelemetry.propagators.textmap import CarrierT, Getter, Setter
+    from opentelemetry.propagators.textmap import CarrierT, Setter
 
     from bridge.context.scope import Scopes
     from bridge.propagation.sentry_trace import SentryTrace
@@ -48,7 +49,7 @@ class SentryPropagator(TextMapPropagator):
 
     def __init__(self, wrapped: TextMapPropagator | None = None) -> None:
         self.wrapped = wrapped
-        self._targets: tuple[Options, Targets] | None = None
+        self._targets: tuple[Options, Targets | None] | None = None
 
     @property
     def fields(self) -> set[str]:
@@ -63,13 +64,12 @@ class SentryPropagator(TextMapPropagator):
     ) -> None:
         """Write the headers of the trace that the Context, or the current one, belongs to."""
         where = context_api.get_current() if context is None else context
-        present = carrier if isinstance(carrier, Mapping) else {}
+        present = as_mapping(carrier)
         with guard("propagation", "headers could not be written"):
             if read_header(present, SENTRY_TRACE):
                 return
             headers = self._wrapped_headers(where)
-            if not is_suppressed(where):
-                self._add_sentry_headers(headers, where, present, is_current=context is None)
+            self._add_sentry_headers(headers, where, present, is_current=context is None)
             signed = signed_headers(present)
             for name, value in headers.items():
                 if name.lower() not in signed:
@@ -89,30 +89,41 @@ class SentryPropagator(TextMapPropagator):
     ) -> None:
         options = _active.options() or _DEFAULTS
         theirs = (read_header(present, BAGGAGE) or "", headers.get(BAGGAGE, ""))
-        if not self._is_target(where, options):
+        if is_suppressed(where) or not self._is_target(where, options):
             _take_out_sentry(headers)
             if baggage := merge_baggage("", *theirs):
                 headers[BAGGAGE] = baggage
             return
         link = link_of(where, options, is_current=is_current)
         headers[SENTRY_TRACE] = format_sentry_trace(link.trace_id, link.span_id, link.sampled)
-        if baggage := merge_baggage(render_dsc(link.dsc), *theirs):
+        if baggage := merge_baggage(link.dsc.text, *theirs):
             headers[BAGGAGE] = baggage
+        if link.state and TRACEPARENT in headers:
+            _put_our_member(headers, link.state)
 
     def _is_target(self, where: Context, options: Options) -> bool:
         """Match the URL of a CLIENT span; what has none (a message, a job, our own URL as a server) is always one."""
-        if options.trace_propagation_targets is None:
+        targets = self._targets_of(options)
+        if targets is None:
             return True
         span: Any = parent_of(where)
+        if getattr(span, "silent", False):
+            return False
         url = ""
         if getattr(span, "kind", None) is SpanKind.CLIENT:
             url = outgoing_url(getattr(span, "attributes", None) or {}) or ""
-        if not url:
-            return bool(options.trace_propagation_targets)
+        return targets.matches(url) if url else targets.any
+
+    def _targets_of(self, options: Options) -> Targets | None:
+        """Return what URLs are matched with, made once for each client; `None` where every one is a target."""
         known = self._targets
         if known is None or known[0] is not options:
-            known = self._targets = (options, Targets(options.trace_propagation_targets))
-        return known[1].matches(url)
+            dsn, wanted = options.dsn, options.trace_propagation_targets
+            made = (
+                None if dsn is None and wanted is None else Targets(wanted, None if dsn is None else dsn.is_own_request)
+            )
+            known = self._targets = (options, made)
+        return known[1]
 
     def extract(
         self,
@@ -122,9 +133,11 @@ class SentryPropagator(TextMapPropagator):
     ) -> Context:
         """Return the Context of a request: the upstream's span as parent, in an isolation scope of its own."""
         before = Context() if context is None else context
-        extracted = self._wrapped_extract(carrier, context, getter)
+        extracted = before
         with guard("propagation", "headers could not be read"):
-            return self._continue(carrier, before, extracted, getter, from_nothing=context is None)
+            dsc, others = _baggage(carrier, getter)
+            extracted = self._wrapped_extract(carrier, context, others)
+            return self._continue(carrier, before, extracted, getter, dsc, from_nothing=context is None)
         return extracted
 
     def _wrapped_extract(self, carrier: Any, context: Context | None, getter: Any) -> Context:
@@ -136,39 +149,52 @@ class SentryPropagator(TextMapPropagator):
         return Context() if context is None else context
 
     def _continue(
-        self, carrier: Any, before: Context, extracted: Context, getter: Any, *, from_nothing: bool
+        self, carrier: Any, before: Context, extracted: Context, getter: Any, dsc: Dsc, *, from_nothing: bool
     ) -> Context:
         options = _active.options() or _DEFAULTS
         w3c = _w3c_parent(before, extracted)
         header = parse_sentry_trace(_header(carrier, SENTRY_TRACE, getter))
-        dsc = parse_dsc(_header(carrier, BAGGAGE, getter) or "")
         extracted = _without_sentry_baggage(extracted)
         base = scopes_of.find(extracted)
         if base is None and from_nothing:
             base = scopes_of.find(context_api.get_current())
         if header is None and w3c is None:
             return _forked(extracted, None, base)
-        if not may_continue(dsc.get("org_id"), options.effective_org_id, options.strict_trace_continuation) and (
-            header is not None or dsc
-        ):
+        if not may_continue(dsc.get("org_id"), options.effective_org_id, options.strict_trace_continuation):
             return _forked(without_span(extracted), None, base)
-        remote = _remote_span(header, dsc, w3c)
+        remote = _remote_span(header, dsc, w3c, decides_twice=options.decides_twice)
         return _forked(put(extracted, SPAN_KEY, remote), remote, base)
 
 
-def _remote_span(header: SentryTrace | None, dsc: dict[str, str], w3c: SpanContext | None) -> RemoteSpan:
+def _baggage(carrier: Any, getter: Any) -> tuple[Dsc, Any]:
+    """Return the DSC, and a getter that shows the members of others only: the DSC is no baggage of the user's."""
+    header = _header(carrier, BAGGAGE, getter)
+    if not header or SENTRY_PREFIX not in header:
+        return Dsc(), getter
+    dsc, others = split_baggage(header)
+    return dsc, _OthersBaggage(getter, ",".join(others))
+
+
+class _OthersBaggage(Getter[Any]):
+    """A framework's getter, but for the `baggage` header."""
+
+    def __init__(self, getter: Getter[Any], baggage: str) -> None:
+        self._getter = getter
+        self._baggage = [baggage] if baggage else None
+
+    def get(self, carrier: Any, key: str) -> list[str] | None:
+        return self._baggage if key == BAGGAGE else self._getter.get(carrier, key)
+
+    def keys(self, carrier: Any) -> list[str]:
+        return self._getter.keys(carrier)
+
+
+def _remote_span(header: SentryTrace | None, dsc: Dsc, w3c: SpanContext | None, *, decides_twice: bool) -> RemoteSpan:
     if header is None:
         assert w3c is not None
-        ours = _dsc_of_trace(dsc, w3c.trace_id)
-        upstream = upstream_from_w3c(w3c, ours or None)
-        if ours:
-            upstream.sample_rand = parse_sample_rand(ours.get("sample_rand")) or upstream.sample_rand
-            upstream.sample_rate = parse_sample_rate(ours.get("sample_rate")) or upstream.sample_rate
-        return RemoteSpan(w3c, upstream)
+        return _remote_by_w3c(w3c, dsc)
     same_trace = w3c if w3c is not None and w3c.trace_id == header.trace_id else None
-    flags = TraceFlags.SAMPLED if header.sampled else TraceFlags.DEFAULT
-    if same_trace is not None:
-        flags |= same_trace.trace_flags & RANDOM_TRACE_FLAG
+    flags = _flags_beside(header, same_trace, decides_twice=decides_twice)
     context = SpanContext(
         header.trace_id,
         header.span_id,
@@ -188,9 +214,31 @@ def _remote_span(header: SentryTrace | None, dsc: dict[str, str], w3c: SpanConte
     return RemoteSpan(context, upstream)
 
 
-def _dsc_of_trace(dsc: dict[str, str], trace_id: int) -> dict[str, str]:
+def _remote_by_w3c(w3c: SpanContext, dsc: Dsc) -> RemoteSpan:
+    """Return the parent of a trace that crossed a service without Sentry: its DSC may have come along."""
+    ours = _dsc_of_trace(dsc, w3c.trace_id) if "trace_id" in dsc else None
+    upstream = upstream_from_w3c(w3c, ours or None)
+    if ours:
+        rate = parse_sample_rate(ours.get("sample_rate"))
+        upstream.sample_rand = parse_sample_rand(ours.get("sample_rand")) or upstream.sample_rand
+        upstream.sample_rate = upstream.sample_rate if rate is None else rate
+    return RemoteSpan(w3c, upstream)
+
+
+def _flags_beside(header: SentryTrace, w3c: SpanContext | None, *, decides_twice: bool) -> int:
+    """Return W3C flags for a `sentry-trace`: its decision's, or those of `traceparent` that it leaves open.
+
+    Where two samplers decide side by side, OpenTelemetry's goes by the decision of its own side.
+    """
+    theirs = TraceFlags.DEFAULT if w3c is None else int(w3c.trace_flags)
+    if w3c is not None and (decides_twice or header.sampled is None):
+        return theirs & (TraceFlags.SAMPLED | RANDOM_TRACE_FLAG)
+    return (TraceFlags.SAMPLED if header.sampled else TraceFlags.DEFAULT) | theirs & RANDOM_TRACE_FLAG
+
+
+def _dsc_of_trace(dsc: Dsc, trace_id: int) -> Dsc:
     """Drop a DSC that belongs to another trace: somebody passed on a stale baggage."""
-    return dsc if dsc.get("trace_id", f"{trace_id:032x}") == f"{trace_id:032x}" else {}
+    return dsc if dsc.get("trace_id", f"{trace_id:032x}") == f"{trace_id:032x}" else Dsc()
 
 
 def _w3c_parent(before: Context, extracted: Context) -> SpanContext | None:
@@ -222,6 +270,12 @@ def _header(carrier: Any, name: str, getter: Any) -> str | None:
     return read_header(carrier, name) if isinstance(carrier, Mapping) else None
 
 
+def _put_our_member(headers: dict[str, str], member: str) -> None:
+    """Say our decision in the trace state of a span that another provider made."""
+    others = [pair for pair in parse_tracestate(headers.get(TRACESTATE, "")) if pair[0] != SENTRY_MEMBER]
+    headers[TRACESTATE] = format_tracestate([(SENTRY_MEMBER, member), *others])
+
+
 def _take_out_sentry(headers: dict[str, str]) -> None:
     state = headers.get(TRACESTATE)
     if state:
@@ -235,8 +289,6 @@ def _take_out_sentry(headers: dict[str, str]) -> None:
 
 def _without_sentry_baggage(context: Context) -> Context:
     """Keep Sentry's members out of the user's OpenTelemetry baggage: the DSC has a place of its own."""
-    from opentelemetry import baggage
-
     for name in baggage.get_all(context):
         if name.startswith("sentry-"):
             context = baggage.remove_baggage(name, context)

@@ -26,6 +26,24 @@ def format_sample_rand(sample_rand: float) -> str:
     return f"0.{min(_MICRO - 1, math.floor(round(sample_rand * _MICRO, 3))):06d}"
 
 
+def agreeing_sample_rand(sample_rand: str, sampled: bool, sample_rate: float) -> str:
+    """Return the nearest `sample_rand` that says this decision at this rate: itself, but next to the threshold.
+
+    With `sample_rand < sample_rate <=> sampled` six decimals are too few for a rate that has more; then the next
+    multiple of 0.000001 on the right side is taken, or the rate itself where there is none below 1.
+    """
+    if (float(sample_rand) < sample_rate) is sampled:
+        return sample_rand
+    micro = math.ceil(sample_rate * _MICRO)
+    if sampled:
+        while micro > 0 and micro / _MICRO >= sample_rate:
+            micro -= 1
+    else:
+        while micro / _MICRO < sample_rate:
+            micro += 1
+    return f"0.{micro:06d}" if micro < _MICRO else repr(sample_rate)
+
+
 def parse_sample_rand(text: str | None) -> str | None:
     """Return the text as it stands if it is a number in [0, 1), else `None`."""
     if text and _IN_UNIT_INTERVAL.fullmatch(text) and float(text) < 1:

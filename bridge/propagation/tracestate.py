@@ -110,6 +110,11 @@ def threshold_for_rate(rate: float) -> int:
     return min(_THRESHOLD_END - 1, max(0, _THRESHOLD_END - round(rate * _THRESHOLD_END)))
 
 
+def is_kept(random_value: int, rate: float) -> bool:
+    """Tell what OpenTelemetry's consistent probability sampling decides at this rate: `R >= T`."""
+    return random_value >= _THRESHOLD_END - round(rate * _THRESHOLD_END)
+
+
 def rate_for_threshold(threshold: int) -> float:
     """Return the rate that a rejection threshold stands for."""
     return (_THRESHOLD_END - threshold) / _THRESHOLD_END

@@ -10,7 +10,7 @@ from opentelemetry import trace as trace_api
 from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from bridge._guard import guard
 from bridge._otel import (
@@ -26,8 +26,9 @@ from bridge.context import scope as scopes_of
 from bridge.context.scope import put
 from bridge.options import Options
 from bridge.tracing.decorating import decorate
-from bridge.tracing.sampler import RootStart, SentrySampler, sample_rand_for
-from bridge.tracing.segment import Decision, Segment
+from bridge.tracing.following import decision_of, side_by_side
+from bridge.tracing.sampler import RootStart, SentrySampler
+from bridge.tracing.segment import Segment
 from bridge.tracing.span import (
     REQUEST_KINDS,
     NoOpSpan,
@@ -39,7 +40,7 @@ from bridge.tracing.span import (
     note_span_of_error,
     parent_of,
 )
-from bridge.tracing.suppression import is_suppressed
+from bridge.tracing.suppression import is_own_request, is_suppressed
 from bridge.tracing.upstream import upstream_of
 
 if TYPE_CHECKING:
@@ -49,10 +50,11 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
     from opentelemetry.trace import Link
+    from opentelemetry.trace.span import TraceState
     from opentelemetry.util import types
 
     from bridge.context.scope import Scopes
-    from bridge.tracing.segment import SegmentSink
+    from bridge.tracing.segment import Decision, SegmentSink
     from bridge.tracing.upstream import Upstream
 
 F = TypeVar("F")
@@ -62,7 +64,10 @@ class TracerProvider(SdkTracerProvider):
     """OpenTelemetry's SDK provider, whose tracers make spans that are Sentry's too.
 
     It takes what the SDK's takes. A sampler that is assigned later reaches the tracers that exist already.
+    `beside` is the sampler of Sentry's side where another one decides for OpenTelemetry's.
     """
+
+    beside: SentrySampler | None = None
 
     def __init__(
         self,
@@ -76,10 +81,17 @@ class TracerProvider(SdkTracerProvider):
         self.sink = sink
         super().__init__(sampler or SentrySampler(), *args, **kwargs)
 
-    def configure(self, options: Options | None, sampler: Sampler, sink: SegmentSink | None) -> None:
+    def configure(
+        self,
+        options: Options | None,
+        sampler: Sampler,
+        sink: SegmentSink | None,
+        beside: SentrySampler | None = None,
+    ) -> None:
         """Put another set-up in force, for tracers that exist as well; spans that are open keep theirs."""
         self.options = options or Options()
         self.sampler = sampler
+        self.beside = beside
         self.sink = sink
 
     def get_tracer(
@@ -148,6 +160,8 @@ class Tracer(SdkTracer):
         parent = parent_of(where)
         if not tracer_is_enabled(self) or is_suppressed(where):
             return NoOpSpan() if parent is None else NoOpSpan(parent.get_span_context())
+        if is_own_request(start, self._bridge_provider.options.dsn):
+            return NoOpSpan(INVALID_SPAN_CONTEXT if parent is None else parent.get_span_context(), silent=True)
         segment: Segment | None = getattr(parent, "segment", None)
         if segment is None:
             return self._start_root(start, where, parent, is_current=context is None)
@@ -162,19 +176,24 @@ class Tracer(SdkTracer):
             span = self._make(start, segment, parent_context, scopes, where)
             segment.root = span
             return span
-        sampler = self._bridge_provider.sampler
-        if segment.recording and not isinstance(sampler, SentrySampler):
-            start, recording = _ask(sampler, start, where, segment.trace_id)
-            return self._make(start, segment, parent_context, scopes, where, recording)
-        return self._make(start, segment, parent_context, scopes, where)
+        provider = self._bridge_provider
+        if isinstance(provider.sampler, SentrySampler):
+            return self._make(start, segment, parent_context, scopes, where)
+        result = _ask(provider.sampler, start, where, segment.trace_id, parent_context.trace_state)
+        start = start.with_attributes(result.attributes)
+        recording = result.decision is not OtelDecision.DROP or (provider.beside is not None and segment.sends)
+        flags = segment.flags_of(result.decision is OtelDecision.RECORD_AND_SAMPLE)
+        return self._make(start, segment, parent_context, scopes, where, recording, flags)
 
     def _start_root(self, start: SpanStart, where: Context, parent: trace_api.Span | None, *, is_current: bool) -> Span:
         provider = self._bridge_provider
-        upstream = None if parent is None else upstream_of(parent)
-        parent_context = None if upstream is None or parent is None else parent.get_span_context()
         scopes = scopes_of.of(None if is_current else where)
         if start.kind in REQUEST_KINDS:
             scopes = scopes.for_root_of_request(parent if isinstance(parent, RemoteSpan) else None)
+        upstream = None if parent is None else upstream_of(parent)
+        if upstream is None and (parent := scopes.propagation.parent_of_process) is not None:
+            upstream = upstream_of(parent)
+        parent_context = None if upstream is None or parent is None else parent.get_span_context()
         if upstream is None:
             trace_id = scopes.propagation.adopt(self.id_generator.generate_trace_id)
         else:
@@ -202,22 +221,15 @@ class Tracer(SdkTracer):
     def _decide(
         self, start: SpanStart, where: Context, trace_id: int, upstream: Upstream | None
     ) -> tuple[SpanStart, Decision]:
-        sampler = self._bridge_provider.sampler
+        sampler, beside = self._bridge_provider.sampler, self._bridge_provider.beside
         if isinstance(sampler, SentrySampler):
-            request = RootStart(
-                trace_id,
-                start.name,
-                start.kind,
-                start.attributes,
-                upstream,
-                start.op,
-                start.source,
-                start.origin,
-                start.sampled,
-            )
-            return start, sampler.decide(request)
-        result = sampler.should_sample(where, trace_id, start.name, start.kind, start.attributes, start.links or ())
-        return start.with_attributes(result.attributes), decision_of(result, trace_id, upstream)
+            return start, sampler.decide(start.of_root(trace_id, upstream))
+        result = _ask(sampler, start, where, trace_id, None if upstream is None else upstream.trace_state)
+        if beside is None:
+            decision = decision_of(result, sampler, trace_id, upstream)
+        else:
+            decision = side_by_side(beside.decide(start.of_root(trace_id, upstream)), result)
+        return start.with_attributes(result.attributes), decision
 
     def _make(
         self,
@@ -227,20 +239,22 @@ class Tracer(SdkTracer):
         scopes: Scopes | None,
         where: Context,
         recording: bool | None = None,
+        flags: TraceFlags | None = None,
     ) -> Span:
         recording = segment.recording if recording is None else recording
         span_context = SpanContext(
             segment.trace_id,
             self.id_generator.generate_span_id(),
             is_remote=False,
-            trace_flags=segment.trace_flags,
+            trace_flags=segment.trace_flags if flags is None else flags,
             trace_state=segment.trace_state(),
         )
         if not recording:
             light = UnsampledSpan(span_context, start.name, start.kind, start.attributes, start.origin is not None)
             self._adopt(light, start, segment, parent_context, scopes)
             return light
-        decision = OtelDecision.RECORD_AND_SAMPLE if segment.sampled else OtelDecision.RECORD_ONLY
+        flagged = bool(span_context.trace_flags & TraceFlags.SAMPLED)
+        decision = OtelDecision.RECORD_AND_SAMPLE if flagged else OtelDecision.RECORD_ONLY
         span = RecordingSpan(
             name=start.name,
             context=span_context,
@@ -262,7 +276,7 @@ class Tracer(SdkTracer):
             span.origin = start.origin
             span.custom_name = True
         self._adopt(span, start, segment, parent_context, scopes)
-        if segment.sampled and segment.sink is not None:
+        if segment.sends and segment.sink is not None:
             segment.sink.span_started()
         span.start(start_time=start.start_time, parent_context=where)
         return span
@@ -300,26 +314,31 @@ class SpanStart:
     sampled: bool | None = None
     activates: bool = False
 
+    def of_root(self, trace_id: int, upstream: Upstream | None) -> RootStart:
+        """Return what Sentry's sampler is told of a root that starts like this."""
+        return RootStart(
+            trace_id,
+            self.name,
+            self.kind,
+            self.attributes,
+            upstream,
+            self.op,
+            self.source,
+            self.origin,
+            self.sampled,
+        )
+
     def with_attributes(self, attributes: types.Attributes) -> SpanStart:
         """Return the same start with the attributes that a sampler made of it."""
         return replace(self, attributes=attributes)
 
 
-def decision_of(result: SamplingResult, trace_id: int, upstream: Upstream | None) -> Decision:
-    """Return what another sampler's result means for Sentry: the same, once for both sides."""
-    return Decision(
-        result.decision is OtelDecision.RECORD_AND_SAMPLE,
-        sample_rand_for(trace_id, upstream),
-        None if upstream is None else upstream.sample_rate,
-        overrides=True,
-        record=result.decision is not OtelDecision.DROP,
-        trace_state=result.trace_state,
-    )
-
-
-def _ask(sampler: Sampler, start: SpanStart, where: Context, trace_id: int) -> tuple[SpanStart, bool]:
-    result = sampler.should_sample(where, trace_id, start.name, start.kind, start.attributes, start.links or ())
-    return start.with_attributes(result.attributes), result.decision is not OtelDecision.DROP
+def _ask(
+    sampler: Sampler, start: SpanStart, where: Context, trace_id: int, trace_state: TraceState | None
+) -> SamplingResult:
+    """Ask another sampler; the trace state, if there is one, has the random value that a consistent one goes by."""
+    facts = (where, trace_id, start.name, start.kind, start.attributes, start.links or ())
+    return sampler.should_sample(*facts, trace_state) if trace_state else sampler.should_sample(*facts)
 
 
 class CurrentSpan:

@@ -13,10 +13,12 @@ from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 from bridge._guard import report_fault
 from bridge.propagation.sample_rand import (
     RANDOM_BITS,
+    agreeing_sample_rand,
     backfill_sample_rand,
     format_sample_rand,
     sample_rand_from_random_bits,
 )
+from bridge.propagation.tracestate import is_kept, threshold_for_rate
 from bridge.tracing.segment import Decision, trace_state_for
 from bridge.tracing.upstream import Sampled, Upstream, upstream_of
 
@@ -58,19 +60,39 @@ def random_bits(trace_id: int, upstream: Upstream | None) -> int:
 
 def sample_rand_for(trace_id: int, upstream: Upstream | None) -> str:
     """Return the trace's `sample_rand`: the upstream's own, else one that agrees with its decision, else the head's."""
+    given = _given_sample_rand(trace_id, upstream)
+    return given or format_sample_rand(sample_rand_from_random_bits(random_bits(trace_id, upstream)))
+
+
+def _given_sample_rand(trace_id: int, upstream: Upstream | None) -> str | None:
+    """Return what the upstream said, or what its decision at its rate leaves open; `None` where it said neither."""
+    if upstream is None or upstream.sample_rand is not None:
+        return None if upstream is None else upstream.sample_rand
+    if upstream.sampled is None or upstream.sample_rate is None:
+        return None
+    fitting = backfill_sample_rand(random_bits(trace_id, upstream), upstream.sampled, upstream.sample_rate)
+    return None if fitting is None else format_sample_rand(fitting)
+
+
+def decide_by_rate(trace_id: int, rate: float, upstream: Upstream | None) -> Decision:
+    """Decide at a rate: by the upstream's `sample_rand` if there is one, else as OpenTelemetry's samplers do.
+
+    `sample_rand < sample_rate <=> sampled` holds either way.
+    """
     bits = random_bits(trace_id, upstream)
-    if upstream is not None:
-        if upstream.sample_rand is not None:
-            return upstream.sample_rand
-        if upstream.sampled is not None and upstream.sample_rate is not None:
-            fitting = backfill_sample_rand(bits, upstream.sampled, upstream.sample_rate)
-            if fitting is not None:
-                return format_sample_rand(fitting)
-    return format_sample_rand(sample_rand_from_random_bits(bits))
+    kept = is_kept(bits, rate)
+    given = _given_sample_rand(trace_id, upstream)
+    if given is not None:
+        sampled, rand = float(given) < rate, given
+    else:
+        sampled = kept
+        rand = agreeing_sample_rand(format_sample_rand(sample_rand_from_random_bits(bits)), kept, rate)
+    threshold = threshold_for_rate(rate) if sampled and kept else None
+    return Decision(sampled, rand, rate, overrides=True, threshold=threshold, writes_threshold=True)
 
 
 class SentrySampler(Sampler):
-    """Decides for roots: explicit `sampled=`, then `traces_sampler`, then the parent's decision, then the rate.
+    """Decides for local roots: explicit `sampled=`, then `traces_sampler`, then the parent's decision, then the rate.
 
     With neither rate nor sampler, tracing is off: nothing is recorded and a decision from upstream is kept as it is.
     A `traces_sampler` that raises or returns something else than a bool or a number in [0, 1] is logged once, and the
@@ -89,25 +111,19 @@ class SentrySampler(Sampler):
     def decide(self, start: RootStart) -> Decision:
         """Return the decision for a local root."""
         upstream = start.upstream
-        rand = sample_rand_for(start.trace_id, upstream)
         parent_sampled = None if upstream is None else upstream.sampled
         if not self.enabled:
-            return Decision(parent_sampled, rand, record=False)
+            rand = sample_rand_for(start.trace_id, upstream)
+            return Decision(parent_sampled, rand, record=False, flag=parent_sampled is True)
         if start.sampled is not None:
-            return self._by_rate(1.0 if start.sampled else 0.0, rand, overrides=True)
+            return decide_by_rate(start.trace_id, 1.0 if start.sampled else 0.0, upstream)
         if self.traces_sampler is not None:
             rate = self._ask(self.traces_sampler, start)
             if rate is not None:
-                return self._by_rate(rate, rand, overrides=True)
+                return decide_by_rate(start.trace_id, rate, upstream)
         if upstream is not None and parent_sampled is not None:
-            return Decision(parent_sampled, rand, upstream.sample_rate)
-        if self.traces_sample_rate is None:
-            return Decision(False, rand, 0.0, overrides=True)
-        return self._by_rate(self.traces_sample_rate, rand, overrides=True)
-
-    @staticmethod
-    def _by_rate(rate: float, rand: str, *, overrides: bool) -> Decision:
-        return Decision(float(rand) < rate, rand, rate, overrides=overrides)
+            return Decision(parent_sampled, sample_rand_for(start.trace_id, upstream), upstream.sample_rate)
+        return decide_by_rate(start.trace_id, self.traces_sample_rate or 0.0, upstream)
 
     @staticmethod
     def _ask(traces_sampler: TracesSampler, start: RootStart) -> float | None:
@@ -144,7 +160,7 @@ class SentrySampler(Sampler):
         start = RootStart(trace_id, name, kind or trace_api.SpanKind.INTERNAL, attributes, upstream)
         decision = self.decide(start)
         others = None if upstream is None else upstream.trace_state
-        state = trace_state_for(decision, others, head=upstream is None)
+        state = trace_state_for(decision, others)
         return self._follow(decision.sampled if decision.record else False, attributes, state)
 
     @staticmethod

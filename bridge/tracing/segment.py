@@ -9,20 +9,20 @@ from opentelemetry.trace import TraceFlags
 from opentelemetry.trace.span import TraceState
 
 from bridge._otel import RANDOM_TRACE_FLAG
+from bridge.propagation.baggage import Dsc
 from bridge.propagation.sample_rand import format_sample_rate
 from bridge.propagation.tracestate import (
+    MAX_MEMBERS,
     OTEL_MEMBER,
     SENTRY_MEMBER,
     OtState,
     SentryState,
     format_ot_member,
     format_sentry_member,
-    threshold_for_rate,
+    parse_ot_member,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bridge.capture.transaction import SpanLike
     from bridge.context.scope import ScopeData, Scopes
     from bridge.options import Options
@@ -48,10 +48,22 @@ class SegmentSink(Protocol):
 class Decision:
     """What was decided for a local root, and by which numbers.
 
+    `sampled` is Sentry's decision, `flag` OpenTelemetry's: they differ where another sampler decides beside Sentry's.
     `overrides`: the decision was made here against, or in the place of, an upstream's, so a continued DSC says so.
+    `threshold` is set where OpenTelemetry's rule (`R >= T`) says the same.
     """
 
-    __slots__ = ("overrides", "record", "sample_rand", "sample_rate", "sampled", "trace_state")
+    __slots__ = (
+        "flag",
+        "overrides",
+        "record",
+        "sample_rand",
+        "sample_rate",
+        "sampled",
+        "threshold",
+        "trace_state",
+        "writes_threshold",
+    )
 
     def __init__(
         self,
@@ -61,6 +73,9 @@ class Decision:
         *,
         overrides: bool = False,
         record: bool | None = None,
+        flag: bool | None = None,
+        threshold: int | None = None,
+        writes_threshold: bool = False,
         trace_state: TraceState | None = None,
     ) -> None:
         self.sampled = sampled
@@ -68,6 +83,9 @@ class Decision:
         self.sample_rate = sample_rate
         self.overrides = overrides
         self.record = (sampled is True) if record is None else record
+        self.flag = (sampled is True and self.record) if flag is None else flag
+        self.threshold = threshold
+        self.writes_threshold = writes_threshold  # it replaces an upstream's threshold, by none if there is none
         self.trace_state = trace_state  # what another sampler made of the upstream's
 
 
@@ -79,6 +97,7 @@ class Segment:
         "_finished",
         "_lock",
         "_overflow",
+        "_random_flag",
         "_trace_state",
         "closed",
         "decision",
@@ -120,13 +139,13 @@ class Segment:
         self.execution = execution
         self.own_scope: ScopeData | None = None
         self.late = False  # follows a root that was sent before
-        flags = TraceFlags.SAMPLED if self.sampled and self.recording else TraceFlags.DEFAULT
-        self.trace_flags = TraceFlags(flags | (RANDOM_TRACE_FLAG if random_trace_id else 0))
+        self._random_flag = RANDOM_TRACE_FLAG if random_trace_id else 0
+        self.trace_flags = self.flags_of(decision.flag)
         self._lock = threading.Lock()  # protects the four below
         self.closed = False
         self._finished: list[SpanLike] = []
         self._overflow = 0
-        self._dsc: Mapping[str, str] | None = None
+        self._dsc: Dsc | None = None
         self._trace_state: TraceState | None = None
 
     def follow_up(self, scopes: Scopes | None, execution: tuple[int, Any]) -> Segment:
@@ -139,11 +158,20 @@ class Segment:
             options=self.options,
             sink=self.sink,
             execution=execution,
-            random_trace_id=bool(self.trace_flags & RANDOM_TRACE_FLAG),
+            random_trace_id=bool(self._random_flag),
         )
         follower.late = True
         follower._dsc = self.dsc()
         return follower
+
+    @property
+    def sends(self) -> bool:
+        """Whether this is sent to Sentry: it was sampled, and it is recorded."""
+        return self.sampled is True and self.recording
+
+    def flags_of(self, sampled: bool) -> TraceFlags:
+        """Return W3C flags: OpenTelemetry's decision, and whether the trace id is random."""
+        return TraceFlags((TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT) | self._random_flag)
 
     @property
     def current_scope(self) -> ScopeData:
@@ -162,8 +190,13 @@ class Segment:
             return True
 
     def take(self, span: SpanLike) -> None:
-        """Take a span that has just ended: the root closes the segment, a child waits for it or comes after it."""
-        if span is self.root:
+        """Take a span that has just ended: the root closes the segment, a child waits for it or comes after it.
+
+        Where another sampler records what Sentry does not want, nothing is kept.
+        """
+        if not self.sends:
+            self.closed = self.closed or span is self.root
+        elif span is self.root:
             self._send(*self.close())
         elif not self.finish(span):
             follower = self.follow_up(getattr(span, "_bridge_scopes", None), self.execution)
@@ -181,7 +214,7 @@ class Segment:
             self.closed = True
             return finished, self._overflow
 
-    def dsc(self) -> Mapping[str, str]:
+    def dsc(self) -> Dsc:
         """Return the dynamic sampling context, frozen by this if it was not yet."""
         with self._lock:
             if self._dsc is None:
@@ -190,23 +223,23 @@ class Segment:
                 self._dsc = self._head_dsc()
             return self._dsc
 
-    def _continued_dsc(self) -> Mapping[str, str] | None:
+    def _continued_dsc(self) -> Dsc | None:
         assert self.upstream is not None
         dsc = self.upstream.dsc
         if not dsc or not self.decision.overrides or self.sampled is None:
             return dsc
-        decided = {**dsc, "sampled": _flag(self.sampled)}
+        decided = Dsc(dsc, sampled=format_flag(self.sampled))
         if self.decision.sample_rate is not None:
             decided["sample_rate"] = format_sample_rate(self.decision.sample_rate)
         decided.setdefault("sample_rand", self.decision.sample_rand)
         return decided
 
-    def _head_dsc(self) -> Mapping[str, str]:
+    def _head_dsc(self) -> Dsc:
         dsc = surrounding_dsc(self.trace_id, self.decision.sample_rand, self.options)
         if self.decision.sample_rate is not None:
             dsc["sample_rate"] = format_sample_rate(self.decision.sample_rate)
         if self.sampled is not None:
-            dsc["sampled"] = _flag(self.sampled)
+            dsc["sampled"] = format_flag(self.sampled)
         if self.root is not None and (name := self.root.transaction_name()):
             dsc["transaction"] = name
         return dsc
@@ -218,17 +251,18 @@ class Segment:
             others = self.decision.trace_state
             if others is None and self.upstream is not None:
                 others = self.upstream.trace_state
-            made = self._trace_state = trace_state_for(self.decision, others, head=self.upstream is None)
+            made = self._trace_state = trace_state_for(self.decision, others)
         return made
 
 
-def _flag(sampled: bool) -> str:
+def format_flag(sampled: bool) -> str:
+    """Write a decision as a DSC has it."""
     return "true" if sampled else "false"
 
 
-def surrounding_dsc(trace_id: int, sample_rand: str, options: Options) -> dict[str, str]:
+def surrounding_dsc(trace_id: int, sample_rand: str, options: Options) -> Dsc:
     """Return the DSC for what is sent with no span: no transaction, no rate, no decision."""
-    dsc = {"trace_id": f"{trace_id:032x}"}
+    dsc = Dsc(trace_id=f"{trace_id:032x}")
     if options.dsn is not None:
         dsc["public_key"] = options.dsn.public_key
     if options.release:
@@ -240,15 +274,19 @@ def surrounding_dsc(trace_id: int, sample_rand: str, options: Options) -> dict[s
     return dsc
 
 
-def trace_state_for(decision: Decision, others: TraceState | None, *, head: bool) -> TraceState:
+def trace_state_for(decision: Decision, others: TraceState | None) -> TraceState:
     """Return the trace state that says this decision, before the members of others.
 
-    A head that sampled at a rate also writes the threshold that says so to OpenTelemetry's samplers (`ot=th:`).
+    Where Sentry's sampler decided, OpenTelemetry's own member says the same (`ot=th:`), or nothing: an upstream's
+    threshold does not hold any more.
     """
     ours = format_sentry_member(SentryState(decision.sampled, decision.sample_rate, decision.sample_rand))
-    members = [(SENTRY_MEMBER, ours)]
-    if head and decision.sampled and decision.sample_rate and OTEL_MEMBER not in (others or {}):
-        threshold = threshold_for_rate(decision.sample_rate)
-        members.append((OTEL_MEMBER, format_ot_member(OtState(threshold=threshold, random_value=None))))
-    members += [(key, value) for key, value in (others or {}).items() if key != SENTRY_MEMBER]
-    return TraceState(members[:32])
+    members = {SENTRY_MEMBER: ours}
+    theirs = dict(others or {})
+    if decision.writes_threshold:
+        before = parse_ot_member(theirs.pop(OTEL_MEMBER, ""))
+        if ot := format_ot_member(OtState(decision.threshold, before.random_value, before.rest)):
+            members[OTEL_MEMBER] = ot
+    for key, value in theirs.items():
+        members.setdefault(key, value)
+    return TraceState(list(members.items())[:MAX_MEMBERS])

@@ -315,10 +315,14 @@ class UnsampledSpan(Span, NonRecordingSpan):
 
 
 class NoOpSpan(Span, NonRecordingSpan):
-    """What `start_span` returns where there is nothing to trace: not initialised, or suppressed."""
+    """What `start_span` returns where there is nothing to trace: not initialised, or suppressed.
 
-    def __init__(self, context: SpanContext = INVALID_SPAN_CONTEXT) -> None:
+    `silent`: under it Sentry's headers are not written either.
+    """
+
+    def __init__(self, context: SpanContext = INVALID_SPAN_CONTEXT, *, silent: bool = False) -> None:
         super().__init__(context)
+        self.silent = silent
 
 
 class RemoteSpan(NonRecordingSpan):

@@ -6,14 +6,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from opentelemetry import context as context_api
+from opentelemetry.trace import SpanKind
 
 from bridge._otel import SUPPRESS_HTTP_INSTRUMENTATION_KEY, SUPPRESS_INSTRUMENTATION_KEY
+from bridge.capture.semantics import outgoing_url
 from bridge.context.scope import attached
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from opentelemetry.context import Context
+
+    from bridge.delivery.dsn import Dsn
+    from bridge.tracing.provider import SpanStart
 
 _SUPPRESS_TRACING_KEY = context_api.create_key("bridge-suppress-tracing")
 # Contrib's older instrumentations test this plain name as well.
@@ -23,6 +28,14 @@ _LEGACY_SUPPRESS_KEY = "suppress_instrumentation"
 def is_suppressed(context: Context) -> bool:
     """Whether the bridge's own suppression is on; OpenTelemetry's key alone silences instrumentations only."""
     return _SUPPRESS_TRACING_KEY in context
+
+
+def is_own_request(start: SpanStart, dsn: Dsn | None) -> bool:
+    """Whether a span is of a request to our own DSN, whoever makes it: those are never traced."""
+    if dsn is None or start.kind is not SpanKind.CLIENT or not start.attributes:
+        return False
+    url = outgoing_url(start.attributes)
+    return url is not None and dsn.is_own_request(url)
 
 
 def suppressed(context: Context) -> Context:

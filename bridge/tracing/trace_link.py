@@ -5,30 +5,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridge.context import scope as scopes_of
+from bridge.propagation.tracestate import SENTRY_MEMBER
 from bridge.tracing.sampler import sample_rand_for
-from bridge.tracing.segment import surrounding_dsc
+from bridge.tracing.segment import format_flag, surrounding_dsc
 from bridge.tracing.span import parent_of
 from bridge.tracing.upstream import upstream_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from opentelemetry.context import Context
 
     from bridge.context.propagation_context import PropagationContext
     from bridge.options import Options
+    from bridge.propagation.baggage import Dsc
     from bridge.tracing.upstream import Sampled, Upstream
 
 
 class TraceLink(NamedTuple):
-    """The trace at one place: ids, decision, DSC; `span` is the active local span, if there is one."""
+    """The trace at one place: ids, decision, DSC; `span` is the active local span, if there is one.
+
+    `state` is our member of the trace state where the span's own `SpanContext` does not have it.
+    """
 
     trace_id: int
     span_id: int
     parent_span_id: int | None
     sampled: Sampled
-    dsc: Mapping[str, str]
+    dsc: Dsc
     span: Any = None
+    state: str | None = None
 
 
 def link_of(where: Context, options: Options, *, is_current: bool = False) -> TraceLink:
@@ -56,7 +60,10 @@ def link_of_span(span: Any) -> TraceLink:
     """Return the trace of a local span of ours."""
     segment = span.segment
     context = span.get_span_context()
-    return TraceLink(context.trace_id, context.span_id, span._parent_span_id, segment.sampled, segment.dsc(), span)
+    state = None if SENTRY_MEMBER in context.trace_state else segment.trace_state().get(SENTRY_MEMBER)
+    return TraceLink(
+        context.trace_id, context.span_id, span._parent_span_id, segment.sampled, segment.dsc(), span, state
+    )
 
 
 def _surrounding(propagation: PropagationContext, options: Options) -> TraceLink:
@@ -75,4 +82,6 @@ def _continued(
     dsc = upstream.dsc
     if dsc is None:
         dsc = surrounding_dsc(upstream.trace_id, sample_rand_for(upstream.trace_id, upstream), options)
+        if span is not None and upstream.sampled is not None:  # dropped by somebody else's provider
+            dsc["sampled"] = format_flag(upstream.sampled)
     return TraceLink(upstream.trace_id, span_id, parent_span_id, upstream.sampled, dsc, span)

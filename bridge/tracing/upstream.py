@@ -9,10 +9,9 @@ from opentelemetry.trace import SpanContext, TraceFlags
 from bridge.propagation.tracestate import OTEL_MEMBER, SENTRY_MEMBER, parse_ot_member, parse_sentry_member
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from opentelemetry.trace.span import TraceState
 
+    from bridge.propagation.baggage import Dsc
     from bridge.propagation.tracestate import OtState
 
 Sampled = bool | None
@@ -29,7 +28,7 @@ class Upstream:
         trace_id: int,
         sampled: Sampled,
         *,
-        dsc: Mapping[str, str] | None = None,
+        dsc: Dsc | None = None,
         sample_rate: float | None = None,
         sample_rand: str | None = None,
         trace_state: TraceState | None = None,
@@ -63,7 +62,7 @@ def upstream_of(span: Any) -> Upstream | None:
     return upstream_from_w3c(context)
 
 
-def upstream_from_w3c(context: SpanContext, dsc: Mapping[str, str] | None = None) -> Upstream:
+def upstream_from_w3c(context: SpanContext, dsc: Dsc | None = None) -> Upstream:
     """Return what a W3C span context says, with the DSC that came beside it in the baggage, if any."""
     member = context.trace_state.get(SENTRY_MEMBER)
     state = None if member is None else parse_sentry_member(member)
