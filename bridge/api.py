@@ -302,11 +302,11 @@ def use_span(span: trace_api.Span | None, end_on_exit: bool = False) -> Iterator
 
 
 @contextmanager
-def continue_trace(headers: Mapping[Any, Any]) -> Iterator[None]:
+def continue_trace(headers: Mapping[Any, Any] | Sequence[tuple[Any, Any]]) -> Iterator[None]:
     """Continue the trace of an incoming request or job for a block, in an isolation scope of its own.
 
-    `headers`: a mapping of `str`, `bytes` or lists, in any case, or `os.environ`. Without usable headers the block
-    gets a fresh trace. All is as before on exit.
+    `headers`: a mapping of `str`, `bytes` or lists, in any case, or pairs of them, as messages and ASGI have, or
+    `os.environ`. Without usable headers the block gets a fresh trace. All is as before on exit.
     """
     carrier: dict[str, str] = {}
     with guard("propagation", "headers could not be read"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
@@ -13,6 +15,9 @@ SENTRY_PREFIX = "sentry-"
 MAX_BYTES = 8192
 MAX_MEMBERS = 64
 _SPACE = " \t\r\n"
+_SENTRY_MEMBER = re.compile(r"(?:^|,)[ \t\r\n]*sentry-([^=,]+)=([^,;]*)")
+_REMEMBERED_TEXTS = 256
+_decoded = lru_cache(_REMEMBERED_TEXTS)(unquote)  # releases and transactions come again with every request
 
 
 def _members(header: str) -> Iterator[tuple[str, str]]:
@@ -26,14 +31,18 @@ def _members(header: str) -> Iterator[tuple[str, str]]:
 
 def split_baggage(header: str) -> tuple[Dsc, list[str]]:
     """Return the DSC, decoded, and the members of others as they stand, with their properties."""
-    dsc = Dsc()
-    others: list[str] = []
-    for key, member in _members(header):
-        if not key.startswith(SENTRY_PREFIX):
-            others.append(member)
-        elif len(key) > len(SENTRY_PREFIX):
-            value = member.partition("=")[2].partition(";")[0].strip(_SPACE)
-            dsc[unquote(key[len(SENTRY_PREFIX) :])] = unquote(value)
+    found = _SENTRY_MEMBER.findall(header)  # one pass in C
+    if " " in header or "\t" in header or "\n" in header or "\r" in header:
+        found = [(key, value.strip(_SPACE)) for name, value in found if (key := name.strip(_SPACE))]
+    if "%" in header:  # unquote takes its time to find that there is nothing to do
+        found = [
+            (_decoded(name) if "%" in name else name, _decoded(value) if "%" in value else value)
+            for name, value in found
+        ]
+    dsc = Dsc(found)
+    if header.count(",") + 1 == len(found):
+        return dsc, []
+    others = [member for key, member in _members(header) if not key.startswith(SENTRY_PREFIX)]
     return dsc, others
 
 

@@ -10,6 +10,9 @@ from bridge.propagation.sentry_trace import SENTRY_TRACE
 from bridge.propagation.tracestate import TRACESTATE
 
 TRACEPARENT = "traceparent"
+AUTHORIZATION = "authorization"
+_WRITTEN = frozenset({SENTRY_TRACE, BAGGAGE, AUTHORIZATION})
+_WRITTEN_LENGTHS = frozenset(map(len, _WRITTEN))
 READ = (SENTRY_TRACE, BAGGAGE, TRACEPARENT, TRACESTATE)
 _ENVIRONMENT_NAMES = {"sentry-baggage": BAGGAGE}
 _LONGER_BY = (0, len("http-"), len("sentry-"))
@@ -17,12 +20,27 @@ _OFF = frozenset({"false", "no", "off", "n", "0"})
 
 
 def as_mapping(carrier: Any) -> Mapping[Any, Any]:
-    """Return what a carrier holds already: a mapping, or pairs as Kafka's and gRPC's clients take them."""
+    """Return what a carrier holds: a mapping, or pairs as ASGI, gRPC and Kafka's clients have them."""
     if isinstance(carrier, dict | Mapping):
         return carrier
     if isinstance(carrier, list | tuple) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in carrier):
-        return dict(carrier)
+        found: dict[Any, list[Any]] = {}
+        for name, value in carrier:
+            found.setdefault(name, []).append(value)
+        return found
     return {}
+
+
+def written_headers(carrier: Any) -> dict[str, str]:
+    """Return what matters of the headers that an outgoing request has already, by their lower-case names."""
+    found: dict[str, str] = {}
+    headers = as_mapping(carrier)
+    for key in headers:
+        if isinstance(key, str | bytes) and len(key) in _WRITTEN_LENGTHS:
+            name = _normal_name(key)
+            if name in _WRITTEN and name not in found and (text := header_text(headers[key])) is not None:
+                found[name] = text
+    return found
 
 
 def read_header(headers: Mapping[Any, Any], name: str) -> str | None:
@@ -32,17 +50,18 @@ def read_header(headers: Mapping[Any, Any], name: str) -> str | None:
         return value
     wanted = name.lower()
     for key in headers:
-        if _is_named(key, wanted) and (text := _text(headers[key])) is not None:
+        if _is_named(key, wanted) and (text := header_text(headers[key])) is not None:
             return text
     return None
 
 
-def read_headers(headers: Mapping[Any, Any]) -> dict[str, str]:
+def read_headers(carrier: Any) -> dict[str, str]:
     """Return those of `sentry-trace`, `baggage`, `traceparent` and `tracestate` that are there."""
+    headers = as_mapping(carrier)
     found: dict[str, str] = {}
     for key in headers:
         name = _normal_name(key)
-        if name in READ and name not in found and (text := _text(headers[key])) is not None:
+        if name in READ and name not in found and (text := header_text(headers[key])) is not None:
             found[name] = text
     return found
 
@@ -68,12 +87,15 @@ def _normal_name(key: Any) -> str:
     return _ENVIRONMENT_NAMES.get(name, name)
 
 
-def _text(value: Any) -> str | None:
+def header_text(value: Any) -> str | None:
+    """Return a value as text: `str`, `bytes`, or several of them joined by commas; `None` if it is none of these."""
+    if type(value) is list and len(value) == 1:  # what getters return
+        value = value[0]
     if isinstance(value, str):
         return value
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, Iterable) and not isinstance(value, Mapping):
-        parts = [text for part in value if (text := _text(part)) is not None]
+        parts = [text for part in value if (text := header_text(part)) is not None]
         return ",".join(parts) if parts else None
     return None

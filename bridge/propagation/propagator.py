@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import baggage
@@ -16,10 +15,18 @@ from bridge._guard import guard, report_fault
 from bridge._otel import RANDOM_TRACE_FLAG, SPAN_KEY
 from bridge.capture.semantics import outgoing_url
 from bridge.context import scope as scopes_of
-from bridge.context.scope import put, with_scopes, without_span
+from bridge.context.propagation_context import PropagationContext
+from bridge.context.scope import EMPTY, IsolationScope, Scopes, put, with_scopes, without_span
 from bridge.options import Options
 from bridge.propagation.baggage import BAGGAGE, SENTRY_PREFIX, Dsc, merge_baggage, split_baggage
-from bridge.propagation.carrier import TRACEPARENT, as_mapping, read_header
+from bridge.propagation.carrier import (
+    AUTHORIZATION,
+    TRACEPARENT,
+    as_mapping,
+    header_text,
+    read_header,
+    written_headers,
+)
 from bridge.propagation.continuation import may_continue
 from bridge.propagation.sample_rand import parse_sample_rand, parse_sample_rate
 from bridge.propagation.sentry_trace import SENTRY_TRACE, format_sentry_trace, parse_sentry_trace
@@ -34,10 +41,10 @@ from bridge.tracing.upstream import Upstream, upstream_from_w3c
 if TYPE_CHECKING:
     from opentelemetry.propagators.textmap import CarrierT, Setter
 
-    from bridge.context.scope import Scopes
     from bridge.propagation.sentry_trace import SentryTrace
 
 _DEFAULTS = Options()
+_NO_SCOPES = Scopes(EMPTY, IsolationScope(), PropagationContext())
 
 
 class SentryPropagator(TextMapPropagator):
@@ -64,15 +71,15 @@ class SentryPropagator(TextMapPropagator):
     ) -> None:
         """Write the headers of the trace that the Context, or the current one, belongs to."""
         where = context_api.get_current() if context is None else context
-        present = as_mapping(carrier)
         with guard("propagation", "headers could not be written"):
-            if read_header(present, SENTRY_TRACE):
+            present = written_headers(carrier)
+            if present.get(SENTRY_TRACE):
                 return
             headers = self._wrapped_headers(where)
             self._add_sentry_headers(headers, where, present, is_current=context is None)
-            signed = signed_headers(present)
+            signed = signed_headers(present.get(AUTHORIZATION, ""))
             for name, value in headers.items():
-                if name.lower() not in signed:
+                if not signed or name.lower() not in signed:
                     setter.set(carrier, name, value)
 
     def _wrapped_headers(self, where: Context) -> dict[str, str]:
@@ -85,10 +92,10 @@ class SentryPropagator(TextMapPropagator):
         return headers
 
     def _add_sentry_headers(
-        self, headers: dict[str, str], where: Context, present: Mapping[Any, Any], *, is_current: bool
+        self, headers: dict[str, str], where: Context, present: dict[str, str], *, is_current: bool
     ) -> None:
         options = _active.options() or _DEFAULTS
-        theirs = (read_header(present, BAGGAGE) or "", headers.get(BAGGAGE, ""))
+        theirs = (present.get(BAGGAGE, ""), headers.get(BAGGAGE, ""))
         if is_suppressed(where) or not self._is_target(where, options):
             _take_out_sentry(headers)
             if baggage := merge_baggage("", *theirs):
@@ -163,7 +170,7 @@ class SentryPropagator(TextMapPropagator):
         if not may_continue(dsc.get("org_id"), options.effective_org_id, options.strict_trace_continuation):
             return _forked(without_span(extracted), None, base)
         remote = _remote_span(header, dsc, w3c, decides_twice=options.decides_twice)
-        return _forked(put(extracted, SPAN_KEY, remote), remote, base)
+        return _forked(extracted, remote, base)
 
 
 def _baggage(carrier: Any, getter: Any) -> tuple[Dsc, Any]:
@@ -238,7 +245,8 @@ def _flags_beside(header: SentryTrace, w3c: SpanContext | None, *, decides_twice
 
 def _dsc_of_trace(dsc: Dsc, trace_id: int) -> Dsc:
     """Drop a DSC that belongs to another trace: somebody passed on a stale baggage."""
-    return dsc if dsc.get("trace_id", f"{trace_id:032x}") == f"{trace_id:032x}" else Dsc()
+    told = dsc.get("trace_id")
+    return dsc if told is None or told == f"{trace_id:032x}" else Dsc()
 
 
 def _w3c_parent(before: Context, extracted: Context) -> SpanContext | None:
@@ -252,10 +260,12 @@ def _w3c_parent(before: Context, extracted: Context) -> SpanContext | None:
 
 def _forked(context: Context, remote: RemoteSpan | None, base: Scopes | None) -> Context:
     """Put a fork of the isolation scope in a Context: extracting headers is where a request or a job begins."""
-    scopes = (base or scopes_of.of(Context())).fork(context.get(SPAN_KEY), remote, for_request=True)
-    if remote is not None:
-        remote._bridge_scopes = scopes
-    return with_scopes(context, scopes)
+    before = base or _NO_SCOPES
+    if remote is None:
+        return with_scopes(context, before.fork(context.get(SPAN_KEY), for_request=True))
+    # What the scopes know of the upstream does not know the scopes: a cycle would wait for the garbage collector.
+    scopes = remote._bridge_scopes = before.fork(None, remote.without_scopes(), for_request=True)
+    return with_scopes(put(context, SPAN_KEY, remote), scopes)
 
 
 def _header(carrier: Any, name: str, getter: Any) -> str | None:
@@ -266,8 +276,8 @@ def _header(carrier: Any, name: str, getter: Any) -> str | None:
     except Exception as error:  # a framework's getter, given a carrier that it does not know
         report_fault("propagation", "a getter raised", error)
     if found:
-        return read_header({name: found}, name)
-    return read_header(carrier, name) if isinstance(carrier, Mapping) else None
+        return header_text(found)
+    return read_header(as_mapping(carrier), name)
 
 
 def _put_our_member(headers: dict[str, str], member: str) -> None:

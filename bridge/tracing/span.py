@@ -333,6 +333,10 @@ class RemoteSpan(NonRecordingSpan):
         self.upstream = upstream
         self._bridge_scopes: Scopes | None = None
 
+    def without_scopes(self) -> RemoteSpan:
+        """Return the same parent, knowing of no scopes."""
+        return RemoteSpan(self.get_span_context(), self.upstream)
+
 
 class SpanView(Span):
     """A span of somebody else's provider, with Sentry's vocabulary."""

@@ -339,17 +339,14 @@ def test_the_environment_as_carrier(use: str | None, found: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "signed"),
+    ("authorization", "signed"),
     [
-        ({}, set()),
-        ({"Authorization": "Bearer x"}, set()),
-        (
-            {"Authorization": "AWS4-HMAC-SHA256 SignedHeaders=host;baggage, Signature=b"},
-            {"host", "baggage"},
-        ),
-        ({"Authorization": "AWS4-HMAC-SHA256 Credential=a"}, set()),
+        ("", set()),
+        ("Bearer x", set()),
+        ("AWS4-HMAC-SHA256 SignedHeaders=host;baggage, Signature=b", {"host", "baggage"}),
+        ("AWS4-HMAC-SHA256 Credential=a", set()),
     ],
 )
-def test_signed_requests(headers: dict[str, str], signed: set[str]) -> None:
+def test_signed_requests(authorization: str, signed: set[str]) -> None:
     """Which headers an AWS signature covers."""
-    assert signed_headers(headers) == signed
+    assert signed_headers(authorization) == signed
