@@ -68,7 +68,7 @@ class Dsc(dict[str, str]):
 
 def render_dsc(dsc: Mapping[str, str]) -> str:
     """Write a DSC as members of a header."""
-    return ",".join(f"{SENTRY_PREFIX}{quote(key, safe='')}={_encoded(value)}" for key, value in dsc.items())
+    return ",".join(f"{SENTRY_PREFIX}{_encoded(key)}={_encoded(value)}" for key, value in dsc.items())
 
 
 def _encoded(value: str) -> str:

@@ -21,6 +21,7 @@ from bridge.options import Options
 from bridge.propagation.baggage import BAGGAGE, SENTRY_PREFIX, Dsc, merge_baggage, split_baggage
 from bridge.propagation.carrier import (
     AUTHORIZATION,
+    READ,
     TRACEPARENT,
     as_mapping,
     header_text,
@@ -175,22 +176,30 @@ class SentryPropagator(TextMapPropagator):
 
 def _baggage(carrier: Any, getter: Any) -> tuple[Dsc, Any]:
     """Return the DSC, and a getter that shows the members of others only: the DSC is no baggage of the user's."""
-    header = _header(carrier, BAGGAGE, getter)
-    if not header or SENTRY_PREFIX not in header:
-        return Dsc(), getter
+    header = _header(carrier, BAGGAGE, getter) or ""
+    if SENTRY_PREFIX not in header:
+        return Dsc(), _TextGetter(getter, header)
     dsc, others = split_baggage(header)
-    return dsc, _OthersBaggage(getter, ",".join(others))
+    return dsc, _TextGetter(getter, ",".join(others))
 
 
-class _OthersBaggage(Getter[Any]):
-    """A framework's getter, but for the `baggage` header."""
+class _TextGetter(Getter[Any]):
+    """A framework's getter, which gives every header that we know as one text, whatever is in the carrier.
+
+    OpenTelemetry's propagators raise at anything else, at a lone surrogate too, and take the others along.
+    """
 
     def __init__(self, getter: Getter[Any], baggage: str) -> None:
         self._getter = getter
-        self._baggage = [baggage] if baggage else None
+        self._baggage = baggage
 
     def get(self, carrier: Any, key: str) -> list[str] | None:
-        return self._baggage if key == BAGGAGE else self._getter.get(carrier, key)
+        if key not in READ:
+            return self._getter.get(carrier, key)
+        text = self._baggage if key == BAGGAGE else _header(carrier, key, self._getter)
+        if not text:
+            return None
+        return [text if text.isascii() else text.encode("utf-8", "replace").decode()]
 
     def keys(self, carrier: Any) -> list[str]:
         return self._getter.keys(carrier)

@@ -21,6 +21,11 @@ def sample_rand_from_random_bits(random_bits: int) -> float:
     return ((_RANGE - random_bits) * _MICRO - 1 >> RANDOM_BITS) / _MICRO
 
 
+def random_bits_from_sample_rand(sample_rand: float) -> int:
+    """Return random bits by which OpenTelemetry's rule decides as Sentry's does by this `sample_rand`, at any rate."""
+    return max(0, _RANGE - round(sample_rand * _RANGE) - 1)
+
+
 def format_sample_rand(sample_rand: float) -> str:
     """Write a `sample_rand` with six decimals, truncated: it never becomes 1."""
     return f"0.{min(_MICRO - 1, math.floor(round(sample_rand * _MICRO, 3))):06d}"

@@ -16,7 +16,7 @@ from bridge.propagation.tracestate import (
     parse_sentry_member,
     rate_for_threshold,
 )
-from bridge.tracing.sampler import random_bits, sample_rand_for
+from bridge.tracing.sampler import randomness_of
 from bridge.tracing.segment import Decision
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def follow(
     can be known and agrees with the trace's `sample_rand`; a head that is decided by another rule than ours gets a
     `sample_rand` that agrees.
     """
-    rand = sample_rand_for(trace_id, upstream)
+    rand, bits = randomness_of(trace_id, upstream)[:2]
     if upstream is not None and upstream.sampled is sampled:
         return Decision(sampled, rand, upstream.sample_rate, record=record, trace_state=trace_state)
     told_rate, told_rand = _told(trace_state)
@@ -64,7 +64,7 @@ def follow(
     if upstream is None:
         rand = told_rand or rand
         if rate is not None and (float(rand) < rate) is not sampled:
-            agreeing = backfill_sample_rand(random_bits(trace_id, None), sampled, rate)
+            agreeing = backfill_sample_rand(bits, sampled, rate)
             rand, rate = (rand, None) if agreeing is None else (format_sample_rand(agreeing), rate)
     elif rate is None or (float(rand) < rate) is not sampled:
         rate = 1.0 if sampled else 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import trace as trace_api
 from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
@@ -16,6 +16,7 @@ from bridge.propagation.sample_rand import (
     agreeing_sample_rand,
     backfill_sample_rand,
     format_sample_rand,
+    random_bits_from_sample_rand,
     sample_rand_from_random_bits,
 )
 from bridge.propagation.tracestate import is_kept, threshold_for_rate
@@ -50,27 +51,45 @@ class RootStart:
     sampled: bool | None = None
 
 
-def random_bits(trace_id: int, upstream: Upstream | None) -> int:
-    """Return the 56 bits that decide for this trace: `rv` of the `ot` trace-state member, else the trace id's."""
+class Randomness(NamedTuple):
+    """What decides for a trace: Sentry's number, and OpenTelemetry's 56 bits, which say the same at every rate."""
+
+    sample_rand: str
+    bits: int
+    is_given: bool = False  # by what the upstream said
+    explicit: bool = False  # the bits are not the trace id's: OpenTelemetry's samplers must be told (`ot=rv:`)
+
+
+def randomness_of(trace_id: int, upstream: Upstream | None) -> Randomness:
+    """Return the upstream's own `sample_rand`, else one that agrees with its decision and rate, else the head's.
+
+    A head's comes from `rv` of the `ot` trace-state member, else from the trace id. One that a Sentry SDK drew gives
+    the bits, where there is no `rv`.
+    """
     ot = None if upstream is None else upstream.ot
-    if ot is not None and ot.random_value is not None:
-        return ot.random_value
-    return trace_id & _RANDOM_MASK
+    told = None if ot is None else ot.random_value
+    bits = trace_id & _RANDOM_MASK if told is None else told
+    own = format_sample_rand(sample_rand_from_random_bits(bits))
+    given = _given_sample_rand(bits, upstream)
+    if given is None:
+        return Randomness(own, bits)
+    if told is not None or given == own:
+        return Randomness(given, bits, is_given=True)
+    return Randomness(given, random_bits_from_sample_rand(float(given)), is_given=True, explicit=True)
 
 
 def sample_rand_for(trace_id: int, upstream: Upstream | None) -> str:
-    """Return the trace's `sample_rand`: the upstream's own, else one that agrees with its decision, else the head's."""
-    given = _given_sample_rand(trace_id, upstream)
-    return given or format_sample_rand(sample_rand_from_random_bits(random_bits(trace_id, upstream)))
+    """Return the `sample_rand` of a trace."""
+    return randomness_of(trace_id, upstream).sample_rand
 
 
-def _given_sample_rand(trace_id: int, upstream: Upstream | None) -> str | None:
+def _given_sample_rand(bits: int, upstream: Upstream | None) -> str | None:
     """Return what the upstream said, or what its decision at its rate leaves open; `None` where it said neither."""
     if upstream is None or upstream.sample_rand is not None:
         return None if upstream is None else upstream.sample_rand
     if upstream.sampled is None or upstream.sample_rate is None:
         return None
-    fitting = backfill_sample_rand(random_bits(trace_id, upstream), upstream.sampled, upstream.sample_rate)
+    fitting = backfill_sample_rand(bits, upstream.sampled, upstream.sample_rate)
     return None if fitting is None else format_sample_rand(fitting)
 
 
@@ -79,16 +98,32 @@ def decide_by_rate(trace_id: int, rate: float, upstream: Upstream | None) -> Dec
 
     `sample_rand < sample_rate <=> sampled` holds either way.
     """
-    bits = random_bits(trace_id, upstream)
-    kept = is_kept(bits, rate)
-    given = _given_sample_rand(trace_id, upstream)
-    if given is not None:
-        sampled, rand = float(given) < rate, given
-    else:
-        sampled = kept
-        rand = agreeing_sample_rand(format_sample_rand(sample_rand_from_random_bits(bits)), kept, rate)
-    threshold = threshold_for_rate(rate) if sampled and kept else None
-    return Decision(sampled, rand, rate, overrides=True, threshold=threshold, writes_threshold=True)
+    random = randomness_of(trace_id, upstream)
+    rand = random.sample_rand
+    kept = is_kept(random.bits, rate)
+    sampled = float(rand) < rate if random.is_given else kept
+    return Decision(
+        sampled,
+        rand if random.is_given else agreeing_sample_rand(rand, kept, rate),
+        rate,
+        overrides=True,
+        threshold=threshold_for_rate(rate) if sampled and kept else None,
+        writes_threshold=True,
+        random_value=random.bits if random.explicit else None,
+    )
+
+
+def _as_upstream(trace_id: int, upstream: Upstream, *, record: bool | None = None) -> Decision:
+    """Return the upstream's decision, with its numbers."""
+    random = randomness_of(trace_id, upstream)
+    return Decision(
+        upstream.sampled,
+        random.sample_rand,
+        upstream.sample_rate,
+        record=record,
+        flag=upstream.sampled is True,
+        random_value=random.bits if random.explicit else None,
+    )
 
 
 class SentrySampler(Sampler):
@@ -113,8 +148,9 @@ class SentrySampler(Sampler):
         upstream = start.upstream
         parent_sampled = None if upstream is None else upstream.sampled
         if not self.enabled:
-            rand = sample_rand_for(start.trace_id, upstream)
-            return Decision(parent_sampled, rand, record=False, flag=parent_sampled is True)
+            if upstream is not None:
+                return _as_upstream(start.trace_id, upstream, record=False)
+            return Decision(None, sample_rand_for(start.trace_id, None), record=False)
         if start.sampled is not None:
             return decide_by_rate(start.trace_id, 1.0 if start.sampled else 0.0, upstream)
         if self.traces_sampler is not None:
@@ -122,7 +158,7 @@ class SentrySampler(Sampler):
             if rate is not None:
                 return decide_by_rate(start.trace_id, rate, upstream)
         if upstream is not None and parent_sampled is not None:
-            return Decision(parent_sampled, sample_rand_for(start.trace_id, upstream), upstream.sample_rate)
+            return _as_upstream(start.trace_id, upstream)
         return decide_by_rate(start.trace_id, self.traces_sample_rate or 0.0, upstream)
 
     @staticmethod

@@ -50,12 +50,14 @@ class Decision:
 
     `sampled` is Sentry's decision, `flag` OpenTelemetry's: they differ where another sampler decides beside Sentry's.
     `overrides`: the decision was made here against, or in the place of, an upstream's, so a continued DSC says so.
-    `threshold` is set where OpenTelemetry's rule (`R >= T`) says the same.
+    `threshold` is set where OpenTelemetry's rule (`R >= T`) says the same; `random_value` is that rule's R where it
+    is not the trace id's and nobody has said so yet.
     """
 
     __slots__ = (
         "flag",
         "overrides",
+        "random_value",
         "record",
         "sample_rand",
         "sample_rate",
@@ -76,6 +78,7 @@ class Decision:
         flag: bool | None = None,
         threshold: int | None = None,
         writes_threshold: bool = False,
+        random_value: int | None = None,
         trace_state: TraceState | None = None,
     ) -> None:
         self.sampled = sampled
@@ -86,6 +89,7 @@ class Decision:
         self.flag = (sampled is True and self.record) if flag is None else flag
         self.threshold = threshold
         self.writes_threshold = writes_threshold  # it replaces an upstream's threshold, by none if there is none
+        self.random_value = random_value
         self.trace_state = trace_state  # what another sampler made of the upstream's
 
 
@@ -278,14 +282,17 @@ def trace_state_for(decision: Decision, others: TraceState | None) -> TraceState
     """Return the trace state that says this decision, before the members of others.
 
     Where Sentry's sampler decided, OpenTelemetry's own member says the same (`ot=th:`), or nothing: an upstream's
-    threshold does not hold any more.
+    threshold does not hold any more. A `sample_rand` that a Sentry SDK drew is told to OpenTelemetry's samplers as
+    `ot=rv:`, so that those further on keep the same traces.
     """
     ours = format_sentry_member(SentryState(decision.sampled, decision.sample_rate, decision.sample_rand))
     members = {SENTRY_MEMBER: ours}
     theirs = dict(others or {})
-    if decision.writes_threshold:
+    if decision.writes_threshold or decision.random_value is not None:
         before = parse_ot_member(theirs.pop(OTEL_MEMBER, ""))
-        if ot := format_ot_member(OtState(decision.threshold, before.random_value, before.rest)):
+        threshold = decision.threshold if decision.writes_threshold else before.threshold
+        random_value = decision.random_value if before.random_value is None else before.random_value
+        if ot := format_ot_member(OtState(threshold, random_value, before.rest)):
             members[OTEL_MEMBER] = ot
     for key, value in theirs.items():
         members.setdefault(key, value)
