@@ -143,9 +143,10 @@ class SentryPropagator(TextMapPropagator):
         before = Context() if context is None else context
         extracted = before
         with guard("propagation", "headers could not be read"):
-            dsc, others = _baggage(carrier, getter)
+            header = parse_sentry_trace(_header(carrier, SENTRY_TRACE, getter))
+            dsc, others = _baggage(carrier, getter, reencoded=header is None)
             extracted = self._wrapped_extract(carrier, context, others)
-            return self._continue(carrier, before, extracted, getter, dsc, from_nothing=context is None)
+            return self._continue(before, extracted, header, dsc, from_nothing=context is None)
         return extracted
 
     def _wrapped_extract(self, carrier: Any, context: Context | None, getter: Any) -> Context:
@@ -157,11 +158,10 @@ class SentryPropagator(TextMapPropagator):
         return Context() if context is None else context
 
     def _continue(
-        self, carrier: Any, before: Context, extracted: Context, getter: Any, dsc: Dsc, *, from_nothing: bool
+        self, before: Context, extracted: Context, header: SentryTrace | None, dsc: Dsc, *, from_nothing: bool
     ) -> Context:
         options = _active.options() or _DEFAULTS
         w3c = _w3c_parent(before, extracted)
-        header = parse_sentry_trace(_header(carrier, SENTRY_TRACE, getter))
         extracted = _without_sentry_baggage(extracted)
         base = scopes_of.find(extracted)
         if base is None and from_nothing:
@@ -174,12 +174,17 @@ class SentryPropagator(TextMapPropagator):
         return _forked(extracted, remote, base)
 
 
-def _baggage(carrier: Any, getter: Any) -> tuple[Dsc, Any]:
-    """Return the DSC, and a getter that shows the members of others only: the DSC is no baggage of the user's."""
+def _baggage(carrier: Any, getter: Any, *, reencoded: bool) -> tuple[Dsc, Any]:
+    """Return the DSC, and a getter that shows the members of others only: the DSC is no baggage of the user's.
+
+    `reencoded`: it may have gone through OpenTelemetry for Python, which writes a space as `+`, and a plus as `%2B`.
+    """
     header = _header(carrier, BAGGAGE, getter) or ""
     if SENTRY_PREFIX not in header:
         return Dsc(), _TextGetter(getter, header)
     dsc, others = split_baggage(header)
+    if reencoded and "+" in header:
+        dsc, _ = split_baggage(header.replace("+", "%20"))
     return dsc, _TextGetter(getter, ",".join(others))
 
 

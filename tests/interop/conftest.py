@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.interop.fleet import Fleet, start_fleet
 from tests.interop.spotlight import Spotlight, start_spotlight
 
 
@@ -13,4 +14,11 @@ from tests.interop.spotlight import Spotlight, start_spotlight
 def spotlight() -> Iterator[Spotlight]:
     """Spotlight, Sentry's local user interface."""
     with start_spotlight() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def fleet() -> Iterator[Fleet]:
+    """Services of every kind."""
+    with start_fleet() as running:
         yield running
