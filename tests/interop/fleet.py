@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import importlib.util
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,20 @@ class Fleet:
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
         self._urls: dict[str, str] = {}
+
+    def raw(self, name: str, headers: Sequence[tuple[str, str]]) -> Hop:
+        """Return what one service says of headers that may be malformed or come several times."""
+        connection = http.client.HTTPConnection("127.0.0.1", int(self._url(name).rpartition(":")[2]), timeout=30)
+        with closing(connection):
+            connection.putrequest("GET", "/")
+            for key, value in headers:
+                connection.putheader(key, value)
+            connection.endheaders()
+            answer = connection.getresponse()
+            body = answer.read()
+        assert answer.status == 200, body
+        [report] = json.loads(body)
+        return Hop(**{key: report[key] for key in Hop.__slots__})
 
     def through(self, *names: str, headers: dict[str, str] | None = None) -> list[Hop]:
         """Return what each service of the chain says."""

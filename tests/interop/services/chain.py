@@ -20,7 +20,8 @@ def serve(handle: Handle) -> None:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            received = {name: self.headers[name] for name in NAMES if self.headers[name] is not None}
+            # As servers do that know one value for each name, WSGI's among them.
+            received = {name: ",".join(self.headers.get_all(name, ())) for name in NAMES if name in self.headers}
             following = parse_qs(urlsplit(self.path).query).get("next", [])
             with handle(received) as report:
                 reports = [{"received": received, **report}, *call(following, report["sent"])]
