@@ -11,7 +11,7 @@ from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, ParentBased
 
 import bridge
 from bridge import _otel
@@ -49,6 +49,8 @@ def test_providers_and_tracers_have_what_we_read() -> None:
     assert _otel.span_limits(tracer).max_span_attributes == 128
     assert set(_otel.record_end_metrics(tracer, None, Decision.DROP)) <= {"record_end_metrics"}
     assert _otel.trace_id_is_random(provider.id_generator) in (True, False)
+    assert _otel.sampler_of_span(tracer.start_span("s")) is provider.sampler
+    assert _otel.root_sampler(ParentBased(ALWAYS_OFF)) is ALWAYS_OFF
     _otel.set_resource(provider, Resource({"a": "b"}))
     assert provider.resource.attributes["a"] == "b"
 
