@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bridge.api import init as init
     from bridge.api import is_initialized as is_initialized
     from bridge.api import last_event_id as last_event_id
+    from bridge.api import otlp_endpoint as otlp_endpoint
     from bridge.api import set_attribute as set_attribute
     from bridge.api import set_attributes as set_attributes
     from bridge.api import set_context as set_context
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from bridge.api import trace_headers as trace_headers
     from bridge.api import trace_meta_tags as trace_meta_tags
     from bridge.api import use_span as use_span
-    from bridge.client import Accounting as Accounting
     from bridge.client import Client as Client
     from bridge.context.handoff import bind as bind
     from bridge.context.scope import Scope as Scope
@@ -52,12 +52,13 @@ if TYPE_CHECKING:
     from bridge.context.scope import new_scope as new_scope
     from bridge.context.scope import new_trace as new_trace
     from bridge.delivery.envelope import Envelope as Envelope
+    from bridge.delivery.outcomes import Accounting as Accounting
     from bridge.tracing.span import Span as Span
     from bridge.tracing.suppression import suppress_tracing as suppress_tracing
 
 # Public name -> where it is defined ("module" or "module:name where it differs").
 _EXPORTS = {
-    "Accounting": "bridge.client",
+    "Accounting": "bridge.delivery.outcomes",
     "Client": "bridge.client",
     "Envelope": "bridge.delivery.envelope",
     "Scope": "bridge.context.scope",
@@ -84,6 +85,7 @@ _EXPORTS = {
     "last_event_id": "bridge.api",
     "new_scope": "bridge.context.scope",
     "new_trace": "bridge.context.scope",
+    "otlp_endpoint": "bridge.api",
     "set_attribute": "bridge.api",
     "set_attributes": "bridge.api",
     "set_context": "bridge.api",
@@ -130,6 +132,7 @@ __all__ = [
     "last_event_id",
     "new_scope",
     "new_trace",
+    "otlp_endpoint",
     "set_attribute",
     "set_attributes",
     "set_context",

@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast, overload
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
@@ -23,6 +23,8 @@ from bridge.context import scope as scopes_of
 from bridge.context.handoff import patch_threads, unpatch_threads
 from bridge.context.propagation_context import continue_for_process
 from bridge.context.scope import Scope, ScopeData, attached, put, with_scopes, without_span
+from bridge.delivery.dsn import Dsn
+from bridge.delivery.transport import CLIENT
 from bridge.options import Options, resolve
 from bridge.propagation.baggage import BAGGAGE
 from bridge.propagation.carrier import read_headers
@@ -81,7 +83,9 @@ def init(dsn: str | None = None, **options: Unpack[InitOptions]) -> Client:
         _take_down(_client())
         setup.install_runtime_context()
         client.propagator = setup.install_propagator()
-        client.tracer_provider = setup.install_provider(resolved, client if client.sends else None)
+        client.tracer_provider = setup.install_provider(
+            resolved, client if client.sends else None, client.backpressure.factor
+        )
         if resolved.patch_threads:
             patch_threads()
         for instrumentation in resolved.instrumentations:
@@ -134,6 +138,25 @@ def is_initialized() -> bool:
 def flush(timeout: float | None = None) -> bool:
     """Wait until everything recorded so far was sent; `timeout` in seconds. `True` if it was."""
     return get_client().flush(timeout)
+
+
+class OtlpEndpoint(NamedTuple):
+    """Where Sentry takes OpenTelemetry's own protocol: the arguments of OpenTelemetry's `OTLPSpanExporter`."""
+
+    endpoint: str
+    headers: dict[str, str]
+
+
+def otlp_endpoint(dsn: str | None = None) -> OtlpEndpoint:
+    """Return URL and headers of Sentry's OTLP/HTTP traces endpoint: for the DSN, or for the active client's.
+
+    For OpenTelemetry's own exporter, or for a Collector's `otlphttp` exporter (`traces_endpoint`). Raises `ValueError`
+    for a DSN that cannot be used, or where there is none.
+    """
+    where = get_client().dsn if dsn is None else Dsn.parse(dsn)
+    if where is None:
+        raise ValueError("bridge.otlp_endpoint: no DSN was given, and the active client has none")
+    return OtlpEndpoint(where.otlp_traces_url, {"X-Sentry-Auth": where.auth_header(CLIENT)})
 
 
 def close(timeout: float | None = None) -> None:

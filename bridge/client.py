@@ -6,7 +6,6 @@ import random
 import socket
 import time
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,48 +15,36 @@ from opentelemetry import trace as trace_api
 from bridge._guard import guard, report_fault
 from bridge._version import __version__
 from bridge.capture.event import exception_event, message_event
-from bridge.capture.ignoring import is_ignored, without_ignored
 from bridge.capture.scope_data import SDK, apply_scope
 from bridge.capture.timestamps import rfc3339
-from bridge.capture.transaction import PayloadOptions, transaction_payload
+from bridge.capture.transaction import PayloadOptions
 from bridge.context import scope as scopes_of
 from bridge.context.scope import ScopeData, run_event_processors
 from bridge.delivery import outcomes as reasons
-from bridge.delivery.account import SpanAccount
+from bridge.delivery.backpressure import Backpressure
 from bridge.delivery.custom import CustomTransport
-from bridge.delivery.envelope import Envelope, Item
+from bridge.delivery.envelope import ERROR_CATEGORY, EVENT, SPAN_CATEGORY, Item
 from bridge.delivery.outcomes import Outcomes
 from bridge.delivery.spotlight import SpotlightTransport
 from bridge.delivery.transport import HttpTransport
-from bridge.delivery.worker import Worker
+from bridge.lifecycles import StreamedSpans, WholeTransactions
 from bridge.propagation.propagator import SentryPropagator
+from bridge.sending import Sender
+from bridge.tracing.open_segments import OpenSegments
 from bridge.tracing.span import parent_of
 from bridge.tracing.trace_link import TraceLink, link_of, link_of_span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from bridge.capture.transaction import SpanLike
     from bridge.context.scope import Attachment
     from bridge.delivery.dsn import Dsn
+    from bridge.delivery.envelope import Envelope
+    from bridge.delivery.outcomes import Accounting
     from bridge.delivery.transport import Transport
     from bridge.options import Options
-    from bridge.tracing.segment import Segment
-
-_MAX_QUEUE = 1000
-"""Envelopes that may wait for the worker; past that they are counted as `queue_overflow`."""
-
-_SDK_ID = f"{SDK['name']}/{__version__}"
-
-
-@dataclass(frozen=True, slots=True)
-class Accounting:
-    """Where the spans that were started sampled are: `started == delivered + sum(lost.values()) + pending`."""
-
-    started: int
-    delivered: int
-    lost: Mapping[str, int]
-    pending: int
+    from bridge.tracing.segment import Decision, Segment
 
 
 class Client:
@@ -70,8 +57,6 @@ class Client:
         self.options = options
         self.outcomes = Outcomes()
         self._transport: Transport | None = _make_transport(options, self.outcomes)
-        self._worker = Worker("bridge-delivery", max_jobs=_MAX_QUEUE)
-        self._account = SpanAccount()
         self.tracer_provider: trace_api.TracerProvider = trace_api.NoOpTracerProvider()
         self._tracer: trace_api.Tracer | None = None
         self.propagator = SentryPropagator()
@@ -82,6 +67,13 @@ class Client:
             server_name=options.server_name or socket.gethostname(),
             send_default_pii=options.send_default_pii,
         )
+        streams = options.trace_lifecycle == "stream"
+        self._sender = Sender(
+            options, self._payload_options, self.outcomes, self._transport, tick=self.send_waiting if streams else None
+        )
+        self._lifecycle = StreamedSpans(self._sender) if streams else WholeTransactions(self._sender)
+        self._open = OpenSegments()
+        self.backpressure = Backpressure(self.is_healthy)
         self._closed = False
 
     @property
@@ -107,115 +99,62 @@ class Client:
             self._tracer = self.tracer_provider.get_tracer("bridge", __version__)
         return self._tracer
 
+    def is_healthy(self) -> bool:
+        """Whether delivery keeps up: the queue was not full, and the server does not refuse traces."""
+        transport = getattr(self._transport, "behind", self._transport)
+        limits = getattr(transport, "rate_limits", None)
+        return not self._sender.worker.was_full() and not (limits and limits.is_limited(self._lifecycle.category))
+
     @property
     def sends(self) -> bool:
         """Whether anything leaves for Sentry: a DSN or a transport was given, and the client is not closed."""
         return self._transport is not None and not self._closed
 
-    @property
-    def sends_spans(self) -> bool:
-        """Whether spans are sent by us: with `trace_lifecycle="none"` they go another way, by OTLP say."""
-        return self.options.trace_lifecycle != "none"
-
     # What segments report while spans come and go (`bridge.tracing.segment.SegmentSink`).
+
+    @property
+    def collects_spans(self) -> bool:
+        """Whether spans are sent by us: with `trace_lifecycle="none"` they go another way, by OTLP say."""
+        return self.sends and self.options.trace_lifecycle != "none"
+
+    @property
+    def streams_spans(self) -> bool:
+        """Whether spans are sent as they end."""
+        return self._lifecycle.streams
 
     def span_started(self) -> None:
         """Count a span that was started sampled."""
-        if self.sends_spans:
-            self._account.start()
+        self.outcomes.span_started()
+
+    def segment_started(self, segment: Segment) -> None:
+        """Know of a local root until it ends."""
+        self._open.add(segment)
+        if self.streams_spans:
+            self._sender.worker.start()
+
+    def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
+        """Send a local root with its finished children, off the caller's thread."""
+        self._open.discard(segment)
+        self._lifecycle.segment_ended(segment, children, overflow)
+
+    def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
+        """Send finished children by themselves, off the caller's thread."""
+        self._lifecycle.spans_ended(segment, spans)
+
+    def spans_lost(self, quantity: int) -> None:
+        """Count spans that nobody will send: their root, or they, never ended."""
+        self.outcomes.lost(reasons.BUFFER_OVERFLOW, SPAN_CATEGORY, quantity)
 
     def exception_recorded(self, error: BaseException) -> None:
         """Send an exception that was recorded on a span, unless it was sent already."""
         with guard("capture", "a recorded exception could not be captured"):
             self.capture_exception(error)
 
-    def root_not_sampled(self) -> None:
+    def root_not_sampled(self, decision: Decision) -> None:
         """Count a local root that was decided against."""
         if self.options.tracing_enabled:
-            self.outcomes.lost(reasons.SAMPLE_RATE, "transaction")
-
-    def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
-        """Send a local root with its finished children, off the caller's thread."""
-        root = segment.root
-        sampled = 1 + len(children) + overflow
-        if not segment.sampled or not self.sends_spans:
-            return
-        self._account.hand_over(sampled)
-        if overflow:
-            self.outcomes.lost(reasons.BUFFER_OVERFLOW, "span", overflow)
-        layers = (
-            scopes_of.global_scope()._read(),
-            segment.scopes.isolation._read(),
-            segment.current_scope,
-        )
-        if not self._worker.submit(lambda: self._send_transaction(segment, root, children, layers)):
-            self._lose_transaction(reasons.QUEUE_OVERFLOW, 1 + len(children))
-
-    def _send_transaction(
-        self,
-        segment: Segment,
-        root: SpanLike,
-        children: Sequence[SpanLike],
-        layers: Sequence[ScopeData],
-    ) -> None:
-        spans = 1 + len(children)
-        try:
-            envelope = self._transaction_envelope(segment, root, children, layers)
-        except Exception as error:
-            self._lose_transaction(reasons.INTERNAL_SDK_ERROR, spans)
-            with guard("capture", "a transaction could not be built"):
-                raise error
-            return
-        if envelope is not None:
-            self._deliver(envelope)
-
-    def _transaction_envelope(
-        self,
-        segment: Segment,
-        root: SpanLike,
-        children: Sequence[SpanLike],
-        layers: Sequence[ScopeData],
-    ) -> Envelope | None:
-        spans = 1 + len(children)
-        event: dict[str, Any] | None = transaction_payload(
-            root, children, event_id=uuid.uuid4().hex, layers=layers, options=self._payload_options
-        )
-        assert event is not None
-        if segment.late:
-            event["contexts"]["trace"].setdefault("data", {})["sentry.parent_span_already_sent"] = True
-        rules = self.options.ignore_spans
-        if rules and is_ignored({"description": event["transaction"], **event["contexts"]["trace"]}, rules):
-            self._lose_transaction(reasons.EVENT_PROCESSOR, spans)
-            return None
-        event["spans"] = self._chosen_spans(event["spans"])
-        chosen = len(event["spans"])
-        event = run_event_processors(event, {}, layers)
-        if event is None:
-            self._lose_transaction(reasons.EVENT_PROCESSOR, 1 + chosen)
-            return None
-        event = self._before_send(self.options.before_send_transaction, "before_send_transaction", event, {})
-        if event is None:
-            self._lose_transaction(reasons.BEFORE_SEND, 1 + chosen)
-            return None
-        left_out = chosen - len(event.get("spans") or ())
-        if left_out > 0:
-            self.outcomes.lost(reasons.BEFORE_SEND, "span", left_out)
-        return self._envelope(event, segment.dsc(), [Item("transaction", event, {})])
-
-    def _chosen_spans(self, spans: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Leave out what is ignored, and give each other span to the user's hook, which may change it."""
-        if self.options.ignore_spans:
-            kept = without_ignored(spans, self.options.ignore_spans)
-            self.outcomes.lost(reasons.EVENT_PROCESSOR, "span", len(spans) - len(kept))
-            spans = kept
-        hook = self.options.before_send_span
-        if hook is None:
-            return spans
-        return [self._before_send(lambda span, _: hook(span), "before_send_span", span, {}) or span for span in spans]
-
-    def _lose_transaction(self, reason: str, spans: int) -> None:
-        self.outcomes.lost(reason, "transaction")
-        self.outcomes.lost(reason, "span", spans)
+            reason = reasons.BACKPRESSURE if decision.lowered else reasons.SAMPLE_RATE
+            self.outcomes.lost(reason, self._lifecycle.category, was_started=False)
 
     # Errors and messages.
 
@@ -283,20 +222,19 @@ class Client:
         self._complete(event, layers, link, default_level)
         processed = run_event_processors(event, hint, layers)
         if processed is None:
-            self.outcomes.lost(reasons.EVENT_PROCESSOR, "error")
+            self.outcomes.lost(reasons.EVENT_PROCESSOR, ERROR_CATEGORY)
             return None
         if not self._error_is_sampled():
-            self.outcomes.lost(reasons.SAMPLE_RATE, "error")
+            self.outcomes.lost(reasons.SAMPLE_RATE, ERROR_CATEGORY)
             return None
-        processed = self._before_send(self.options.before_send, "before_send", processed, hint)
+        processed = self._sender.ask_hook(self.options.before_send, "before_send", processed, hint)
         if processed is None:
-            self.outcomes.lost(reasons.BEFORE_SEND, "error")
+            self.outcomes.lost(reasons.BEFORE_SEND, ERROR_CATEGORY)
             return None
         event_id: str = processed["event_id"]
         attachments = [a for layer in layers for a in layer.attachments]
         sent = processed
-        if not self._worker.submit(lambda: self._send_event(sent, link, attachments)):
-            self.outcomes.lost(reasons.QUEUE_OVERFLOW, "error")
+        if not self._sender.submit(lambda: self._envelopes(sent, link, attachments), {ERROR_CATEGORY: 1}):
             return None
         scopes.isolation.last_event_id = event_id
         return event_id
@@ -337,48 +275,18 @@ class Client:
         rate = self.options.sample_rate
         return rate >= 1.0 or random.random() < rate
 
-    @staticmethod
-    def _before_send(
-        hook: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None] | None,
-        name: str,
-        event: dict[str, Any],
-        hint: dict[str, Any],
-    ) -> dict[str, Any] | None:
-        if hook is None:
-            return event
-        try:
-            answer = hook(event, hint)
-        except Exception as error:  # a user's callback
-            report_fault("capture", f"{name} raised; the event was sent as it was", error)
-            return event
-        if answer is not None and not isinstance(answer, dict):
-            report_fault(
-                "capture",
-                f"{name} returned something else than an event or None; the event was sent as it was",
-                TypeError(f"{name} returned {answer!r}"),
-            )
-            return event
-        return answer
-
-    def _send_event(self, event: dict[str, Any], link: TraceLink, attachments: Sequence[Attachment]) -> None:
-        items = [Item("event", event, {})]
+    def _envelopes(self, event: dict[str, Any], link: TraceLink, attachments: Sequence[Attachment]) -> list[Envelope]:
+        items = [Item(EVENT, event, {})]
         items += [item for item in map(_attachment_item, attachments) if item is not None]
-        self._deliver(self._envelope(event, link.dsc, items))
-
-    def _envelope(self, event: Mapping[str, Any], dsc: Mapping[str, str], items: list[Item]) -> Envelope:
-        headers: dict[str, Any] = {"event_id": event["event_id"], "sent_at": rfc3339(time.time_ns())}
-        if dsc.get("trace_id") and dsc.get("public_key"):
-            headers["trace"] = dict(dsc)
-        if self.dsn is not None:
-            headers["dsn"] = self.dsn.public
-        headers["sdk"] = {"name": SDK["name"], "version": SDK["version"]}
-        return Envelope(headers, items)
-
-    def _deliver(self, envelope: Envelope) -> None:
-        if self._transport is not None:
-            self._transport.send(envelope)
+        return [self._sender.envelope(link.dsc, items, event["event_id"])]
 
     # Life.
+
+    def send_waiting(self) -> None:
+        """Send what has ended below roots that are open, where spans are streamed."""
+        if self.streams_spans:
+            for segment in self._open.all():
+                segment.send_waiting()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything recorded so far was sent, at most `timeout` seconds (`shutdown_timeout` by default).
@@ -388,7 +296,8 @@ class Client:
         seconds = self.options.shutdown_timeout if timeout is None else timeout
         deadline = time.monotonic() + seconds
         with guard("client", "flushing failed"):
-            flushed = self._worker.flush(seconds)
+            self.send_waiting()
+            flushed = self._sender.worker.flush(seconds)
             if self._transport is None:
                 return flushed
             return self._transport.flush(max(0.0, deadline - time.monotonic())) and flushed
@@ -401,20 +310,19 @@ class Client:
         seconds = self.options.shutdown_timeout if timeout is None else timeout
         deadline = time.monotonic() + seconds
         with guard("client", "closing failed"):
-            self._worker.flush(seconds)
+            self.send_waiting()
+            self._sender.worker.flush(seconds)
             self._closed = True
+            self._open.let_go_all()
             if isinstance(self._transport, HttpTransport | SpotlightTransport):
                 self._transport.stop_retrying()
-            self._worker.close(max(0.0, deadline - time.monotonic()))
+            self._sender.worker.close(max(0.0, deadline - time.monotonic()))
             if self._transport is not None:
                 self._transport.close(max(0.0, deadline - time.monotonic()))
 
     def accounting(self) -> Accounting:
         """Return where the spans are that were started sampled, since `init`."""
-        delivered = self.outcomes.delivered_of("span")
-        lost = self.outcomes.lost_of("span")
-        started = self._account.started
-        return Accounting(started, delivered, lost, started - delivered - sum(lost.values()))
+        return self.outcomes.accounting()
 
 
 def _make_transport(options: Options, outcomes: Outcomes) -> Transport | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Hook = Callable[[dict[str, Any], dict[str, Any]], "dict[str, Any] | None"]
 TracesSampler = Callable[[dict[str, Any]], "float | bool | None"]
-TRACE_LIFECYCLES = ("static", "none")
+TRACE_LIFECYCLES = ("static", "stream", "none")
 DEFAULT_SPOTLIGHT_URL = "http://localhost:8969/stream"
 
 
@@ -52,7 +52,7 @@ class Options:
     max_breadcrumbs: int = 100
     max_spans: int = 1000
     ignore_spans: Sequence[Any] = ()
-    trace_lifecycle: Literal["static", "none"] = "static"
+    trace_lifecycle: Literal["static", "stream", "none"] = "static"
     transport: Any = None
     http_client: httpx.Client | None = None
     send_client_reports: bool = True
@@ -107,7 +107,7 @@ class InitOptions(TypedDict, total=False):
     max_breadcrumbs: int
     max_spans: int
     ignore_spans: Sequence[Any]
-    trace_lifecycle: Literal["static", "none"]
+    trace_lifecycle: Literal["static", "stream", "none"]
     transport: Any
     http_client: httpx.Client | None
     send_client_reports: bool
@@ -227,7 +227,7 @@ def _anything(option: str, value: object) -> Any:
 
 def _lifecycle(option: str, value: object) -> Any:
     if value not in TRACE_LIFECYCLES:
-        raise _wrong(option, value, f"one of {', '.join(TRACE_LIFECYCLES)}; streamed spans are not built yet")
+        raise _wrong(option, value, f"one of {', '.join(TRACE_LIFECYCLES)}")
     return value
 
 

@@ -32,6 +32,8 @@ from bridge.tracing.sampler import SentrySampler
 from bridge.tracing.span import RemoteSpan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.propagators.textmap import TextMapPropagator
     from opentelemetry.sdk.trace.sampling import Sampler
 
@@ -71,15 +73,17 @@ def continue_environment(propagator: SentryPropagator) -> None:
     continue_for_process(found if isinstance(found, RemoteSpan) else None)
 
 
-def samplers_for(options: Options) -> tuple[Sampler, SentrySampler | None]:
+def samplers_for(options: Options, lowering: Callable[[], float] | None) -> tuple[Sampler, SentrySampler | None]:
     """Return the sampler that decides, and the one that decides for Sentry beside it where there are two."""
-    ours = SentrySampler(options.traces_sample_rate, options.traces_sampler)
+    ours = SentrySampler(options.traces_sample_rate, options.traces_sampler, lowering=lowering)
     if options.sampler is None:
         return ours, None
     return options.sampler, ours if options.decides_twice else None
 
 
-def install_provider(options: Options, sink: SegmentSink | None) -> trace_api.TracerProvider:
+def install_provider(
+    options: Options, sink: SegmentSink | None, lowering: Callable[[], float] | None = None
+) -> trace_api.TracerProvider:
     """Make the bridge's provider global, or set up again the one that is; an existing one of others is adopted."""
     existing = options.tracer_provider or global_tracer_provider()
     if existing is None:
@@ -89,7 +93,7 @@ def install_provider(options: Options, sink: SegmentSink | None) -> trace_api.Tr
     if isinstance(existing, TracerProvider):
         if options.resource is not None:
             set_resource(existing, options.resource)
-        sampler, beside = samplers_for(options)
+        sampler, beside = samplers_for(options, lowering)
         existing.configure(options, sampler, sink, beside)
     else:
         _add_processor(existing, SentrySpanProcessor(options, sink))

@@ -45,7 +45,7 @@ class CapturingTransport:
 
     def _payloads(self, type: str) -> list[dict[str, Any]]:  # noqa: A002 - the protocol's word
         items = [item for envelope in self.envelopes for item in envelope.items]
-        return [item.payload for item in items if item.type == type and isinstance(item.payload, dict)]
+        return [item.content() for item in items if item.type == type]
 
     @property
     def transactions(self) -> list[dict[str, Any]]:

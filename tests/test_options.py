@@ -26,7 +26,11 @@ from bridge.options import ROWS, InitOptions, Options, resolve
         ({"max_spans": -1}, ValueError, "'max_spans' got -1; it takes a whole number"),
         ({"shutdown_timeout": "soon"}, ValueError, "'shutdown_timeout' got 'soon'; it takes a number of seconds"),
         ({"trace_lifecycle": "live"}, ValueError, "'trace_lifecycle' got 'live'; it takes one of"),
-        ({"trace_lifecycle": "stream"}, ValueError, "streamed spans are not built yet"),
+        (
+            {"trace_lifecycle": "streamed"},
+            ValueError,
+            "'trace_lifecycle' got 'streamed'; it takes one of static, stream",
+        ),
         ({"console": True}, ValueError, "'console' got True; it takes False: it is not built yet"),
         ({"ignore_spans": [5]}, ValueError, "'ignore_spans' got 5; it takes strings, compiled patterns"),
         ({"ignore_spans": [{"kind": "x"}]}, ValueError, "'ignore_spans' got .*kind"),

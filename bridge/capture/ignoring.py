@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
+
+    NameAndOp: TypeAlias = tuple[str | None, str | None]
 
 
-def is_ignored(span: Mapping[str, Any], rules: Sequence[Any]) -> bool:
-    """Whether one of the rules is met: a text in the description, a pattern found in it, or a mapping of both keys.
+def is_ignored(name: str | None, op: str | None, rules: Sequence[Any]) -> bool:
+    """Whether one of the rules is met: a text in the name, a pattern found in it, or a mapping of both keys.
 
     A mapping names `name`, `op` or both, each a text or a pattern, and all that it names must be met.
     """
-    return any(_meets(span, rule) for rule in rules)
+    return any(_meets(name, op, rule) for rule in rules)
 
 
-def _meets(span: Mapping[str, Any], rule: Any) -> bool:
+def _meets(name: str | None, op: str | None, rule: Any) -> bool:
     if isinstance(rule, Mapping):
-        named = {"name": span.get("description"), "op": span.get("op")}
+        named = {"name": name, "op": op}
         return bool(rule) and all(_matches(named.get(key), wanted) for key, wanted in rule.items())
-    return _matches(span.get("description"), rule)
+    return _matches(name, rule)
 
 
 def _matches(text: Any, wanted: str | re.Pattern[str]) -> bool:
@@ -31,9 +34,11 @@ def _matches(text: Any, wanted: str | re.Pattern[str]) -> bool:
     return wanted in text if isinstance(wanted, str) else wanted.search(text) is not None
 
 
-def without_ignored(spans: Sequence[dict[str, Any]], rules: Sequence[Any]) -> list[dict[str, Any]]:
+def without_ignored(
+    spans: Sequence[dict[str, Any]], rules: Sequence[Any], name_and_op: Callable[[dict[str, Any]], NameAndOp]
+) -> list[dict[str, Any]]:
     """Return the spans that are not ignored; the children of one that is become its parent's."""
-    parents = {span["span_id"]: span.get("parent_span_id") for span in spans if is_ignored(span, rules)}
+    parents = {span["span_id"]: span.get("parent_span_id") for span in spans if is_ignored(*name_and_op(span), rules)}
     kept = []
     for span in spans:
         if span["span_id"] in parents:

@@ -75,8 +75,7 @@ class SentrySpanProcessor(SpanProcessor):
             one._parent_span_id = None if span.parent is None else span.parent.span_id
         span._bridge_record = record
         span._note_own_scope = record.note_own_scope
-        if segment.sends and segment.sink is not None:
-            segment.sink.span_started()
+        segment.count_start()
 
     def _root(self, span: Any, parent: Any, where: Context, *, is_current: bool) -> Segment:
         options, context = self.options, span.get_span_context()
@@ -89,7 +88,7 @@ class SentrySpanProcessor(SpanProcessor):
         sink = self.sink
         decision = _decision(span, upstream, options)
         if decision.sampled is False and sink is not None:
-            sink.root_not_sampled()
+            sink.root_not_sampled(decision)
         return Segment(
             context.trace_id,
             decision,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +19,18 @@ SDK = {
 }
 _MAX_TAG = 200
 _MAX_BREADCRUMBS = 100
+_USER_TEXTS = frozenset({"id", "email", "username", "name", "ip_address"})
+_LEVELS = {
+    "fatal": "fatal",
+    "critical": "fatal",
+    "error": "error",
+    "warning": "warning",
+    "warn": "warning",
+    "info": "info",
+    "debug": "debug",
+    "log": "info",
+    "notset": "info",
+}
 _NOT_IN_TAG_KEY = re.compile(r"[^a-zA-Z0-9_.:-]")
 
 
@@ -32,6 +45,8 @@ class ScopeLike(Protocol):
     def contexts(self) -> Mapping[str, Mapping[str, Any]]: ...
     @property
     def extra(self) -> Mapping[str, Any]: ...
+    @property
+    def attributes(self) -> Mapping[str, Any]: ...
     @property
     def level(self) -> str | None: ...
     @property
@@ -48,7 +63,7 @@ def apply_scope(event: dict[str, Any], *layers: ScopeLike) -> None:
     _complete_mapping(event, "extra", [layer.extra for layer in layers])
     _complete_mapping(event, "user", [layer.user or {} for layer in layers])
     if "user" in event and hasattr(event["user"], "items"):
-        event["user"] = {key: _text_id(value) for key, value in event["user"].items()}
+        event["user"] = {key: user_value(key, value) for key, value in event["user"].items()}
     _complete_contexts(event, layers)
     for layer in reversed(layers):
         if layer.level is not None:
@@ -57,12 +72,19 @@ def apply_scope(event: dict[str, Any], *layers: ScopeLike) -> None:
             event.setdefault("fingerprint", list(layer.fingerprint))
         if layer.transaction_name is not None:
             event.setdefault("transaction", layer.transaction_name)
+    if event.get("level") is not None:
+        event["level"] = clean_level(event["level"])
     breadcrumbs = [crumb for layer in layers for crumb in layer.breadcrumbs]
     if breadcrumbs and "breadcrumbs" not in event:
         breadcrumbs.sort(key=lambda crumb: _seconds(crumb.get("timestamp")))
         event["breadcrumbs"] = {"values": [dict(crumb) for crumb in breadcrumbs[-_MAX_BREADCRUMBS:]]}
     if "tags" in event and hasattr(event["tags"], "items"):
         event["tags"] = clean_tags(event["tags"])
+
+
+def in_force(layers: Sequence[ScopeLike], name: str) -> Any:
+    """Return a field of the highest layer that has one; `None` if none has."""
+    return next((value for layer in reversed(layers) if (value := getattr(layer, name)) is not None), None)
 
 
 def _complete_mapping(event: dict[str, Any], key: str, layers: Sequence[Mapping[str, Any]]) -> None:
@@ -86,22 +108,38 @@ def _complete_contexts(event: dict[str, Any], layers: Sequence[ScopeLike]) -> No
 
 
 def clean_tags(tags: Mapping[Any, Any]) -> dict[str, str]:
-    """Return tags as Sentry takes them: text of one line and at most 200 characters, plain keys."""
+    """Return tags as Sentry takes them: text of one line and at most 200 characters, plain keys, nothing empty."""
     cleaned: dict[str, str] = {}
     for key, value in tags.items():
         if value is None:
             continue
-        name = _NOT_IN_TAG_KEY.sub("_", _printed(key))[:_MAX_TAG]
-        cleaned[name] = " ".join(_printed(value).splitlines())[:_MAX_TAG]
+        name = _NOT_IN_TAG_KEY.sub("_", printed(key))[:_MAX_TAG]
+        text = " ".join(printed(value).splitlines())[:_MAX_TAG]
+        if name and text:
+            cleaned[name] = text
     return cleaned
 
 
-def _text_id(value: Any) -> Any:
-    """Return a number as text: a user's id is one to Sentry's parsers."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+def user_value(key: Any, value: Any) -> Any:
+    """Return what says who a user is as text, whatever it is (a number, a UUID); any other number as text too."""
+    if value is None or isinstance(value, str):
+        return value
+    if key in _USER_TEXTS or (isinstance(value, int) and not isinstance(value, bool)):
+        return printed(value)
+    return value
 
 
-def _printed(value: Any) -> str:
+def clean_level(level: Any) -> str:
+    """Return a level by the name that Sentry has for it: Python's own names and numbers count too."""
+    if isinstance(level, int):
+        level = logging.getLevelName(level)
+    name = str(level).lower()
+    name = _LEVELS.get(name, name)
+    return name if name in _LEVELS.values() else "error"
+
+
+def printed(value: Any) -> str:
+    """Return the text of any value; one that cannot say is named by its type."""
     if isinstance(value, bool):
         return "true" if value else "false"
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bridge.capture.scope_data import SDK, apply_scope, clean_tags
+from bridge.capture.scope_data import SDK, apply_scope, clean_tags, in_force
 from bridge.capture.semantics import Semantics, clean_attributes, http_status_code, infer, status
 from bridge.capture.timestamps import rfc3339
 
@@ -76,7 +76,7 @@ def transaction_payload(
     options: PayloadOptions,
 ) -> dict[str, Any]:
     """Return the transaction of a root and its finished children, with the data of these scope layers."""
-    found = _semantics(root)
+    found = semantics_of(root)
     event: dict[str, Any] = {
         "type": "transaction",
         "event_id": event_id,
@@ -84,12 +84,16 @@ def transaction_payload(
         "transaction": found.description,
         "transaction_info": {"source": found.source},
         "start_timestamp": rfc3339(root.start_time or 0),
-        "timestamp": rfc3339(_end_of(root)),
+        "timestamp": rfc3339(end_of(root)),
         "contexts": _contexts(root, found, options),
         "spans": [span_payload(span, options) for span in sorted(children, key=lambda s: s.start_time or 0)],
         "sdk": SDK,
     }
-    _name_from_scope(event, layers)
+    if (name := in_force(layers, "transaction_name")) is not None:
+        event["transaction"], event["transaction_info"] = name, {"source": "custom"}
+    for layer in layers:
+        for key, value in clean_attributes(layer.attributes, send_default_pii=options.send_default_pii).items():
+            event["contexts"]["trace"]["data"].setdefault(key, value)
     if root.tags:
         event["tags"] = dict(root.tags)
     if root.measurements:
@@ -102,14 +106,6 @@ def transaction_payload(
         if value is not None:
             event[key] = value
     return event
-
-
-def _name_from_scope(event: dict[str, Any], layers: Sequence[ScopeLike]) -> None:
-    for layer in reversed(layers):
-        if layer.transaction_name is not None:
-            event["transaction"] = layer.transaction_name
-            event["transaction_info"] = {"source": "custom"}
-            return
 
 
 def _contexts(root: SpanLike, found: Semantics, options: PayloadOptions) -> dict[str, Any]:
@@ -126,12 +122,12 @@ def _contexts(root: SpanLike, found: Semantics, options: PayloadOptions) -> dict
 
 def span_payload(span: SpanLike, options: PayloadOptions) -> dict[str, Any]:
     """Return a child span as it stands in a transaction."""
-    found = _semantics(span)
+    found = semantics_of(span)
     payload = {
         **_span_facts(span, found, options),
         "description": found.description,
         "start_timestamp": rfc3339(span.start_time or 0),
-        "timestamp": rfc3339(_end_of(span)),
+        "timestamp": rfc3339(end_of(span)),
     }
     if span.tags:
         payload["tags"] = clean_tags(span.tags)
@@ -150,13 +146,14 @@ def _span_facts(span: SpanLike, found: Semantics, options: PayloadOptions) -> di
         facts["op"] = found.op
     facts["origin"] = span.origin
     facts["status"] = status(span.status.status_code, span.status.description, attributes)
-    facts["data"] = _data(span, attributes, options)
+    facts["data"] = span_data(span, attributes, options)
     if span.links:
         facts["links"] = [_link(link) for link in span.links]
     return facts
 
 
-def _data(span: SpanLike, attributes: Mapping[str, Any], options: PayloadOptions) -> dict[str, Any]:
+def span_data(span: SpanLike, attributes: Mapping[str, Any], options: PayloadOptions) -> dict[str, Any]:
+    """Return what is known of a span beside its names, ids and times: attributes, kind, scope and events."""
     data = clean_attributes(attributes, send_default_pii=options.send_default_pii)
     data["otel.kind"] = span.kind.name
     if span.status.description:
@@ -191,10 +188,11 @@ def _measurements(span: SpanLike) -> dict[str, dict[str, Any]]:
     return {name: {"value": m["value"], "unit": m["unit"] or "none"} for name, m in span.measurements.items()}
 
 
-def _semantics(span: SpanLike) -> Semantics:
+def semantics_of(span: SpanLike) -> Semantics:
+    """Return op, description and source of a span that has ended."""
     return infer(span.name, span.kind, span.attributes or {}, custom_name=span.custom_name)
 
 
-def _end_of(span: SpanLike) -> int:
+def end_of(span: SpanLike) -> int:
     """Return the end; a span whose clock was set back ends when it started."""
     return max(span.end_time or 0, span.start_time or 0)

@@ -8,7 +8,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bridge.delivery.forking import no_fork, reset_in_children
+from bridge._forking import no_fork, reset_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -62,7 +62,7 @@ class Item:
         if self.type == CLIENT_REPORT:
             return {}
         if self.type == TRANSACTION:
-            return {TRANSACTION_CATEGORY: 1, SPAN_CATEGORY: 1 + _length(self._content().get("spans"))}
+            return {TRANSACTION_CATEGORY: 1, SPAN_CATEGORY: 1 + _length(self.content().get("spans"))}
         if self.type == SPAN_CONTAINER:
             return {SPAN_CATEGORY: self._item_count()}
         if self.type == ATTACHMENT:
@@ -79,7 +79,8 @@ class Item:
             return self
         return Item(self.type, self.encode(), self.headers, self.losses())
 
-    def _content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
+        """Return the payload of a JSON item; empty where it is none."""
         if isinstance(self.payload, dict):
             return self.payload
         try:
@@ -91,7 +92,7 @@ class Item:
         count = self.headers.get("item_count")
         if isinstance(count, int) and not isinstance(count, bool):
             return max(0, count)
-        return _length(self._content().get("items"))
+        return _length(self.content().get("items"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from bridge.delivery.envelope import EVENT, TRANSACTION, Item
+from bridge.delivery.envelope import EVENT, SPAN_CATEGORY, TRANSACTION, Item
 from bridge.delivery.json_text import encode_json
 
 MAX_ITEM_BYTES = 1024 * 1024
@@ -17,8 +17,11 @@ _ELLIPSIS = "..."
 _ESSENTIAL = frozenset({
     "event_id", "type", "timestamp", "start_timestamp", "platform", "transaction", "transaction_info", "spans",
     "contexts", "level", "_meta",
+    # And a span of a container is not a span without these.
+    "trace_id", "span_id", "parent_span_id", "name", "status", "is_segment", "end_timestamp", "attributes",
 })  # fmt: skip
-_ESSENTIAL_CONTEXTS = frozenset({"trace"})
+# What is removed part by part, and the parts that stay.
+_HOLDERS = {"contexts": frozenset({"trace"}), "attributes": frozenset[str]()}
 
 Path = tuple[str, ...]
 
@@ -45,9 +48,18 @@ def fit_item(item: Item, max_bytes: int = MAX_ITEM_BYTES) -> Fitted:
         return Fitted(encoded, 0)
     spans_before = _span_count(content)
     payload = _Trimmer(content, max_bytes).trim()
-    dropped = spans_before - _span_count(content)
-    trimmed = Item(item.type, content, item.headers)
-    return Fitted(Item(item.type, payload, item.headers, trimmed.losses()), dropped)
+    quantities = encoded.losses()
+    # Spans that a user's hook put in are nobody's loss.
+    dropped = min(spans_before - _span_count(content), quantities.get(SPAN_CATEGORY, 1) - 1)
+    if dropped:
+        quantities[SPAN_CATEGORY] -= dropped
+    return Fitted(Item(item.type, payload, item.headers, quantities), dropped)
+
+
+def fit_span(span: dict[str, Any], max_bytes: int) -> bytes:
+    """Return a span of a container encoded, cut down to `max_bytes` as far as that goes, with its `_meta`."""
+    content = _decode(encode_json(span))
+    return encode_json(span) if content is None else _Trimmer(content, max_bytes).trim()
 
 
 class _Trimmer:
@@ -116,9 +128,10 @@ class _Trimmer:
 
     def _drop_largest_parts(self, excess: int) -> None:
         parts = _gains((), self._event, _ESSENTIAL)
-        contexts = self._event.get("contexts")
-        if isinstance(contexts, dict):
-            parts += _gains(("contexts",), contexts, _ESSENTIAL_CONTEXTS)
+        for name, kept in _HOLDERS.items():
+            holder = self._event.get(name)
+            if isinstance(holder, dict):
+                parts += _gains((name,), holder, kept)
         for gain, path, holder in sorted(parts, key=lambda part: part[0], reverse=True):
             if excess <= 0 or gain <= 0:
                 return

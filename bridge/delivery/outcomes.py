@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bridge.delivery.forking import reset_in_children
+from bridge._forking import reset_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +23,22 @@ BEFORE_SEND = "before_send"
 EVENT_PROCESSOR = "event_processor"
 BUFFER_OVERFLOW = "buffer_overflow"
 INTERNAL_SDK_ERROR = "internal_sdk_error"
+
+
+_SPAN = "span"
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """Where the spans that were started sampled are: `started == delivered + sum(lost.values()) + pending`.
+
+    `pending`: open, waiting for their root, queued or on their way.
+    """
+
+    started: int
+    delivered: int
+    lost: Mapping[str, int]
+    pending: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +59,39 @@ class Outcomes:
     _lost: Counter[tuple[str, str]]
     _unreported: Counter[tuple[str, str]]
     _delivered: Counter[str]
+    _started: int
+    _pending: int
+    _never_started: Counter[str]
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._open_books()
         reset_in_children(self)
 
-    def lost(self, reason: str, category: str, quantity: int = 1, *, report: bool = True) -> None:
-        """Count a loss. `report=False` keeps it from client reports: for what the server has counted itself."""
+    def span_started(self) -> None:
+        """Count a span that was started sampled; it is pending until it is delivered or lost."""
+        with self._lock:
+            self._started += 1
+            self._pending += 1
+
+    def lost(
+        self, reason: str, category: str, quantity: int = 1, *, report: bool = True, was_started: bool = True
+    ) -> None:
+        """Count a loss. `report=False` keeps it from client reports: for what the server has counted itself.
+
+        `was_started=False` is for spans that `span_started` was never told of.
+        """
         if quantity <= 0:
             return
         with self._lock:
             self._lost[reason, category] += quantity
             if report:
                 self._unreported[reason, category] += quantity
+            if category == _SPAN:
+                if was_started:
+                    self._pending -= quantity
+                else:
+                    self._never_started[reason] += quantity
 
     def delivered(self, category: str, quantity: int = 1) -> None:
         """Count what the server took."""
@@ -64,6 +99,15 @@ class Outcomes:
             return
         with self._lock:
             self._delivered[category] += quantity
+            if category == _SPAN:
+                self._pending -= quantity
+
+    def accounting(self) -> Accounting:
+        """Return where the spans are that were started sampled, all as of one moment."""
+        with self._lock:
+            lost = Counter(self.lost_of(_SPAN))
+            lost.subtract(self._never_started)
+            return Accounting(self._started, self._delivered[_SPAN], dict(+lost), self._pending)
 
     def take_report(self) -> dict[str, Any] | None:
         """Return the payload of a client report on the losses since the last one; `None` if there were none."""
@@ -108,3 +152,6 @@ class Outcomes:
         self._lost = Counter()
         self._unreported = Counter()
         self._delivered = Counter()
+        self._started = 0
+        self._pending = 0
+        self._never_started = Counter()

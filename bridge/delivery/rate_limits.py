@@ -8,7 +8,7 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from bridge.delivery.forking import reset_in_children
+from bridge._forking import reset_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -27,7 +27,7 @@ class SpotlightTransport:
 
     def __init__(self, url: str, behind: Transport | None) -> None:
         self._url = url
-        self._behind = behind
+        self.behind = behind
         self._client: httpx.Client | None = None
         self._resume_at = 0.0
         self._back_off_s = _FIRST_BACK_OFF_S
@@ -36,8 +36,8 @@ class SpotlightTransport:
         """Send the envelope to both."""
         if time.monotonic() >= self._resume_at:
             self._copy(envelope.serialize())
-        if self._behind is not None:
-            self._behind.send(envelope)
+        if self.behind is not None:
+            self.behind.send(envelope)
 
     def _copy(self, body: bytes) -> None:
         import httpx
@@ -58,17 +58,17 @@ class SpotlightTransport:
 
     def stop_retrying(self) -> None:
         """Pass it on to the transport behind."""
-        stop = getattr(self._behind, "stop_retrying", None)
+        stop = getattr(self.behind, "stop_retrying", None)
         if stop is not None:
             stop()
 
     def flush(self, timeout: float | None) -> bool:
         """Flush the transport behind."""
-        return self._behind is None or self._behind.flush(timeout)
+        return self.behind is None or self.behind.flush(timeout)
 
     def close(self, timeout: float | None) -> None:
         """Close both."""
         if self._client is not None:
             self._client.close()
-        if self._behind is not None:
-            self._behind.close(timeout)
+        if self.behind is not None:
+            self.behind.close(timeout)

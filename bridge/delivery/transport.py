@@ -6,11 +6,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from bridge._forking import reset_in_children
 from bridge._guard import guard
 from bridge._version import __version__
 from bridge.delivery.connection import Answer, Connection, UnreachableError, UnsendableError
 from bridge.delivery.envelope import CONTENT_TYPE, Envelope
-from bridge.delivery.forking import reset_in_children
 from bridge.delivery.outcomes import (
     INTERNAL_SDK_ERROR,
     NETWORK_ERROR,

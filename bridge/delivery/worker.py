@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
+from bridge._forking import reset_in_children
 from bridge._guard import guard, report_fault
-from bridge.delivery.forking import reset_in_children
 from bridge.delivery.quiet import in_quiet_context
 
 if TYPE_CHECKING:
@@ -40,10 +40,21 @@ class Worker:
     _last_marker: _Marker | None
     _thread: threading.Thread | None
 
-    def __init__(self, name: str, run: Callable[[Job], None] = run_job, *, max_jobs: int = DEFAULT_MAX_JOBS) -> None:
+    def __init__(
+        self,
+        name: str,
+        run: Callable[[Job], None] = run_job,
+        *,
+        max_jobs: int = DEFAULT_MAX_JOBS,
+        tick: Job | None = None,
+        tick_every_s: float = 5.0,
+    ) -> None:
         self._name = name
         self._run = run
         self._max_jobs = max_jobs
+        self._tick = tick  # called every so often, between jobs, once the thread has started
+        self._tick_every_s = tick_every_s
+        self._refused = False
         self._closed = False
         self._begin_anew()
         reset_in_children(self)
@@ -53,10 +64,23 @@ class Worker:
         """How many jobs were taken and have not finished."""
         return self._pending
 
+    def was_full(self) -> bool:
+        """Tell whether a job was refused since this was last asked because the queue was full, or it is full now."""
+        refused, self._refused = self._refused, False
+        return refused or self._pending >= self._max_jobs
+
+    def start(self) -> bool:
+        """Start the thread, for the ticks alone, if it has not been; `False` when no thread can start."""
+        with self._lock:
+            return not self._closed and self._has_thread()
+
     def submit(self, job: Job) -> bool:
         """Queue a job; never blocks. `False` when the queue is full, the worker closed or no thread can start."""
         with self._lock:
-            if self._closed or self._pending >= self._max_jobs or not self._has_thread():
+            if self._pending >= self._max_jobs:
+                self._refused = True
+                return False
+            if self._closed or not self._has_thread():
                 return False
             self._pending += 1
             self._last_marker = None
@@ -122,8 +146,15 @@ class Worker:
         return self._thread is not None
 
     def _work(self, queue: SimpleQueue[Job | _Marker | None]) -> None:
+        next_tick = time.monotonic() + self._tick_every_s
         while True:
-            entry = queue.get()
+            if self._tick is not None and time.monotonic() >= next_tick:
+                self._run_guarded(self._tick)
+                next_tick = time.monotonic() + self._tick_every_s
+            try:
+                entry = queue.get(timeout=None if self._tick is None else max(0.0, next_tick - time.monotonic()))
+            except Empty:
+                continue
             if entry is None:
                 return
             if isinstance(entry, _Marker):

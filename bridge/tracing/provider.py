@@ -214,7 +214,7 @@ class Tracer(SdkTracer):
             random_trace_id=is_random,
         )
         if decision.sampled is False and provider.sink is not None:
-            provider.sink.root_not_sampled()
+            provider.sink.root_not_sampled(decision)
         # The root is set before the span's processors run: a processor may ask for its SpanContext's headers.
         return self._make(start, segment, parent_context, scopes, where)
 
@@ -276,8 +276,7 @@ class Tracer(SdkTracer):
             span.origin = start.origin
             span.custom_name = True
         self._adopt(span, start, segment, parent_context, scopes)
-        if segment.sends and segment.sink is not None:
-            segment.sink.span_started()
+        segment.count_start()
         span.start(start_time=start.start_time, parent_context=where)
         return span
 

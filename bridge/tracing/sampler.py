@@ -24,7 +24,7 @@ from bridge.tracing.segment import Decision, trace_state_for
 from bridge.tracing.upstream import Sampled, Upstream, upstream_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Link, SpanKind
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bridge.options import TracesSampler
 
 _RANDOM_MASK = (1 << RANDOM_BITS) - 1
+_SIX_DECIMALS = 1_000_000
 _NO_ATTRIBUTES: Mapping[str, Any] = {}
 
 
@@ -113,6 +114,13 @@ def decide_by_rate(trace_id: int, rate: float, upstream: Upstream | None) -> Dec
     )
 
 
+def lowered_rate(rate: float, factor: float) -> float:
+    """Return a lower rate, of six decimals as `sample_rand` has; one that is not 0 stays above it."""
+    if factor >= 1.0 or rate <= 0.0:
+        return rate
+    return max(math.floor(rate * factor * _SIX_DECIMALS), 1) / _SIX_DECIMALS
+
+
 def _as_upstream(trace_id: int, upstream: Upstream, *, record: bool | None = None) -> Decision:
     """Return the upstream's decision, with its numbers."""
     random = randomness_of(trace_id, upstream)
@@ -131,12 +139,20 @@ class SentrySampler(Sampler):
 
     With neither rate nor sampler, tracing is off: nothing is recorded and a decision from upstream is kept as it is.
     A `traces_sampler` that raises or returns something else than a bool or a number in [0, 1] is logged once, and the
-    next rule decides. Always `sample_rand < sample_rate <=> sampled`.
+    next rule decides. Always `sample_rand < sample_rate <=> sampled`. `lowering` gives a factor in (0, 1] by which the
+    rate of heads is lowered at the moment.
     """
 
-    def __init__(self, traces_sample_rate: float | None = None, traces_sampler: TracesSampler | None = None) -> None:
+    def __init__(
+        self,
+        traces_sample_rate: float | None = None,
+        traces_sampler: TracesSampler | None = None,
+        *,
+        lowering: Callable[[], float] | None = None,
+    ) -> None:
         self.traces_sample_rate = traces_sample_rate
         self.traces_sampler = traces_sampler
+        self._lowering = lowering
 
     @property
     def enabled(self) -> bool:
@@ -156,10 +172,17 @@ class SentrySampler(Sampler):
         if self.traces_sampler is not None:
             rate = self._ask(self.traces_sampler, start)
             if rate is not None:
-                return decide_by_rate(start.trace_id, rate, upstream)
+                return self._decide_by_rate(start.trace_id, rate, upstream)
         if upstream is not None and parent_sampled is not None:
             return _as_upstream(start.trace_id, upstream)
-        return decide_by_rate(start.trace_id, self.traces_sample_rate or 0.0, upstream)
+        return self._decide_by_rate(start.trace_id, self.traces_sample_rate or 0.0, upstream)
+
+    def _decide_by_rate(self, trace_id: int, rate: float, upstream: Upstream | None) -> Decision:
+        factor = 1.0 if self._lowering is None or upstream is not None else self._lowering()
+        decision = decide_by_rate(trace_id, lowered_rate(rate, factor), upstream)
+        if factor < 1.0 and not decision.sampled:
+            decision.lowered = decide_by_rate(trace_id, rate, upstream).sampled is True
+        return decision
 
     @staticmethod
     def _ask(traces_sampler: TracesSampler, start: RootStart) -> float | None:

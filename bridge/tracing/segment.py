@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from opentelemetry.trace import TraceFlags
 from opentelemetry.trace.span import TraceState
 
+from bridge import _forking
 from bridge._otel import RANDOM_TRACE_FLAG
 from bridge.propagation.baggage import Dsc
 from bridge.propagation.sample_rand import format_sample_rate
@@ -29,19 +30,40 @@ if TYPE_CHECKING:
     from bridge.tracing.upstream import Sampled, Upstream
 
 
+BATCH_SPANS = 1000
+"""Finished spans that wait at most before they are sent, where spans are streamed."""
+
+
 class SegmentSink(Protocol):
     """Where segments go: the client."""
+
+    @property
+    def collects_spans(self) -> bool:
+        """Whether finished spans are sent by it at all."""
+
+    @property
+    def streams_spans(self) -> bool:
+        """Whether finished spans are sent before their root ends."""
 
     def span_started(self) -> None:
         """A sampled span was started."""
 
+    def segment_started(self, segment: Segment) -> None:
+        """The first span of a local root was started."""
+
     def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
         """A local root ended; its finished children go with it, `overflow` more did not fit."""
+
+    def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
+        """Finished children to be sent by themselves, where spans are streamed."""
+
+    def spans_lost(self, quantity: int) -> None:
+        """Spans were started that nobody will send: they never ended, or ended too late."""
 
     def exception_recorded(self, error: BaseException) -> None:
         """An exception was recorded on a sampled span, with `capture_span_exceptions` on."""
 
-    def root_not_sampled(self) -> None:
+    def root_not_sampled(self, decision: Decision) -> None:
         """A local root was decided against."""
 
 
@@ -50,12 +72,14 @@ class Decision:
 
     `sampled` is Sentry's decision, `flag` OpenTelemetry's: they differ where another sampler decides beside Sentry's.
     `overrides`: the decision was made here against, or in the place of, an upstream's, so a continued DSC says so.
+    `lowered`: it would have been sampled, had the rate not been lowered for the sake of a struggling delivery.
     `threshold` is set where OpenTelemetry's rule (`R >= T`) says the same; `random_value` is that rule's R where it
     is not the trace id's and nobody has said so yet.
     """
 
     __slots__ = (
         "flag",
+        "lowered",
         "overrides",
         "random_value",
         "record",
@@ -80,8 +104,10 @@ class Decision:
         writes_threshold: bool = False,
         random_value: int | None = None,
         trace_state: TraceState | None = None,
+        lowered: bool = False,
     ) -> None:
         self.sampled = sampled
+        self.lowered = lowered
         self.sample_rand = sample_rand
         self.sample_rate = sample_rate
         self.overrides = overrides
@@ -101,11 +127,16 @@ class Segment:
         "_finished",
         "_lock",
         "_overflow",
+        "_process",
         "_random_flag",
         "_trace_state",
+        "_unsent",
+        "abandoned",
         "closed",
+        "collects",
         "decision",
         "execution",
+        "first",
         "late",
         "options",
         "own_scope",
@@ -143,10 +174,15 @@ class Segment:
         self.execution = execution
         self.own_scope: ScopeData | None = None
         self.late = False  # follows a root that was sent before
+        self.first = self  # what it follows, or itself
+        self.collects = self.sends and sink is not None and sink.collects_spans
         self._random_flag = RANDOM_TRACE_FLAG if random_trace_id else 0
         self.trace_flags = self.flags_of(decision.flag)
-        self._lock = threading.Lock()  # protects the four below
+        self._lock = threading.RLock()  # protects what is below; re-entrant, as a finalizer may end a span
         self.closed = False
+        self.abandoned = False  # nobody sends what ends from now on
+        self._unsent = 0  # spans that were started here and not handed over
+        self._process = _forking.generation
         self._finished: list[SpanLike] = []
         self._overflow = 0
         self._dsc: Dsc | None = None
@@ -165,6 +201,7 @@ class Segment:
             random_trace_id=bool(self._random_flag),
         )
         follower.late = True
+        follower.first = self.first
         follower._dsc = self.dsc()
         return follower
 
@@ -182,41 +219,102 @@ class Segment:
         """The current scope's data to send with: what was in force at the start, or what the root's block wrote."""
         return self.scopes.current if self.own_scope is None else self.own_scope
 
-    def finish(self, span: SpanLike) -> bool:
-        """Take a finished child; `False` if the root has been sent already."""
+    def count_start(self) -> None:
+        """Take note of a span that was started here, the root's own first."""
+        sink = self.sink
+        if not self.collects or sink is None:
+            return
         with self._lock:
-            if self.closed:
-                return False
-            if len(self._finished) < self.options.max_spans:
-                self._finished.append(span)
-            else:
-                self._overflow += 1
-            return True
+            first, self._unsent = not self._unsent, self._unsent + 1
+        sink.span_started()
+        if first and not self.closed:
+            sink.segment_started(self)
 
     def take(self, span: SpanLike) -> None:
         """Take a span that has just ended: the root closes the segment, a child waits for it or comes after it.
 
         Where another sampler records what Sentry does not want, nothing is kept.
         """
-        if not self.sends:
+        if not self.collects:
             self.closed = self.closed or span is self.root
+        elif self._process != _forking.generation:
+            return  # a forked child ends what its parent started: the parent does so itself
         elif span is self.root:
-            self._send(*self.close())
-        elif not self.finish(span):
-            follower = self.follow_up(getattr(span, "_bridge_scopes", None), self.execution)
-            follower.root = span
-            follower._send([], 0)
+            self._end()
+        elif self._keep(span):
+            self.send_waiting(BATCH_SPANS)
+        else:
+            self._send_late(span)
 
-    def _send(self, children: list[SpanLike], overflow: int) -> None:
-        if self.sink is not None:
-            self.sink.segment_ended(self, children, overflow)
-
-    def close(self) -> tuple[list[SpanLike], int]:
-        """End the segment: return the finished children and how many did not fit."""
+    def _keep(self, span: SpanLike) -> bool:
+        """Keep a finished child; `False` if the root has been sent already."""
         with self._lock:
+            if self.abandoned:
+                return True
+            if self.closed:
+                return False
+            if self._streams or len(self._finished) < self.options.max_spans:
+                self._finished.append(span)
+            else:
+                self._overflow += 1
+            return True
+
+    def _end(self) -> None:
+        with self._lock:
+            if self.abandoned:
+                return
             finished, self._finished = self._finished, []
             self.closed = True
-            return finished, self._overflow
+            self._unsent -= 1 + len(finished) + self._overflow
+        if self.sink is not None:
+            self.sink.segment_ended(self, finished, self._overflow)
+
+    def _send_late(self, span: SpanLike) -> None:
+        with self._lock:
+            self._unsent -= 1
+        if self.sink is None:
+            return
+        if self._streams:
+            self.sink.spans_ended(self, [span])
+            return
+        follower = self.follow_up(getattr(span, "_bridge_scopes", None), self.execution)
+        follower.root = span
+        follower.closed = True
+        self.sink.segment_ended(follower, [], 0)
+
+    @property
+    def _streams(self) -> bool:
+        return self.sink is not None and self.sink.streams_spans
+
+    def send_waiting(self, at_least: int = 1) -> None:
+        """Hand over the finished children that wait, if they are so many and spans are streamed."""
+        if len(self._finished) < at_least or self.sink is None or not self._streams:
+            return
+        with self._lock:
+            finished, self._finished = self._finished, []
+            self._unsent -= len(finished)
+        if finished:
+            self.sink.spans_ended(self, finished)
+
+    def let_go(self) -> None:
+        """Give up everything that was started here and not sent: it is lost, and what ends from now on with it."""
+        with self._lock:
+            lost, self._unsent = self._unsent, 0
+            self._finished = []
+            self.closed = self.abandoned = True
+        if self.sink is not None and lost:
+            self.sink.spans_lost(lost)
+
+    def leave_to_parent(self) -> None:
+        """Forget what is here, in a forked child: the parent sends it. What starts from now on follows up."""
+        self._lock = threading.RLock()
+        self._finished = []
+        self.closed = True
+
+    def __del__(self) -> None:
+        # Nobody holds a span of this segment any more: those that did not end never will.
+        if self._unsent > 0 and self.sink is not None and self._process == _forking.generation:
+            self.sink.spans_lost(self._unsent)
 
     def dsc(self) -> Dsc:
         """Return the dynamic sampling context, frozen by this if it was not yet."""

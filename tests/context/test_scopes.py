@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from opentelemetry import context as context_api
@@ -49,6 +51,28 @@ def test_precedence(sent: BridgeCapture) -> None:
     assert (first["extra"], first["level"], first["transaction"]) == ({"e": 2}, "warning", "name 2")
     assert second["tags"]["t3"] == second["user"]["id"] == second["fingerprint"][0] == "3"
     assert (second["extra"], second["level"], second["contexts"]["c"]["who"]) == ({"e": 3}, "fatal", 3)
+
+
+def test_what_sentry_would_find_fault_with_is_made_text_or_left_out(sent: BridgeCapture) -> None:
+    """Who a user is goes as text, whatever it is; tags without a key or a value do not go."""
+    bridge.set_user({"id": UUID(int=7), "ip_address": ip_address("127.0.0.1"), "username": True, "email": None})
+    bridge.set_tags({"": "no key", "empty": "", "none": None, "zero": 0})
+    send_error()
+    user = {"id": str(UUID(int=7)), "ip_address": "127.0.0.1", "username": "true", "email": None}
+    assert (sent.events[0]["user"], sent.events[0]["tags"]) == (user, {"zero": "0"})
+
+
+@pytest.mark.parametrize(
+    ("given", "level"),
+    [("ERROR", "error"), ("warn", "warning"), (logging.CRITICAL, "fatal"), (logging.DEBUG, "debug"), ("loud", "error")],
+)
+def test_levels_by_any_name(sent: BridgeCapture, given: Any, level: str) -> None:
+    """Python's names and numbers for levels are Sentry's, whoever gives them; what nobody knows is an error."""
+    bridge.capture_message("by call", level=given)
+    bridge.set_level(given)
+    bridge.capture_message("by scope")
+    bridge.capture_event({"message": "own", "level": given})
+    assert [event["level"] for event in sent.events] == [level] * 3
 
 
 def test_an_events_own_values_win(sent: BridgeCapture) -> None:

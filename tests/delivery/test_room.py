@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bridge.delivery
 
-ALLOWED = {"bridge._guard", "bridge._version", "bridge._local", "bridge._otel"}
+ALLOWED = {"bridge._forking", "bridge._guard", "bridge._version", "bridge._local", "bridge._otel"}
 
 
 def test_delivery_leans_on_no_other_room():

@@ -6,8 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.interop.bugsink import Bugsink, start_bugsink
 from tests.interop.fleet import Fleet, start_fleet
 from tests.interop.spotlight import Spotlight, start_spotlight
+
+
+@pytest.fixture(scope="session")
+def bugsink() -> Iterator[Bugsink]:
+    """Bugsink, a server that takes Sentry's errors and refuses transactions."""
+    with start_bugsink() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

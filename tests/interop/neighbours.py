@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -46,6 +47,23 @@ def npm_install(name: str, package_json: str) -> Path:
         )
         if done.returncode:
             absent(f"{name} could not be installed: {done.stderr.strip()[-300:]}")
+        (folder / ".installed").touch()
+    return folder
+
+
+def pip_install(name: str, requirements: str) -> Path:
+    """Install packages of Python into a virtual environment of their own, once; returns the environment."""
+    folder = FOLDER / name
+    listed = folder / "requirements.txt"
+    if not (folder / ".installed").exists() or listed.read_text() != requirements:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        listed.write_text(requirements)
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        for command in ([sys.executable, "-m", "venv", str(folder)], [*pip, "--requirement", str(listed)]):
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
+            if done.returncode:
+                absent(f"{name} could not be installed: {(done.stderr or done.stdout).strip()[-300:]}")
         (folder / ".installed").touch()
     return folder
 

@@ -13,6 +13,7 @@ from bridge.delivery.envelope import Envelope
 from bridge.delivery.transport import HttpTransport
 from tests.judges.parsers import Sink, cli_complaints, find_sentry_cli, sdk_complaints
 from tests.judges.relay import relay_complaints
+from tests.judges.spans import container_complaints
 
 JUDGED_TYPES = {"event", "transaction"}
 
@@ -46,11 +47,17 @@ class Tap:
         if taken and importlib.util.find_spec("sentry_sdk") is not None:
             for data in taken:
                 found += sdk_complaints(data)
-        if taken and (sentry_cli := find_sentry_cli()) is not None:
-            found += cli_complaints(taken, sentry_cli, sink)
+        envelopes = [Envelope.parse(data) for data in taken]
+        # sentry-cli does not know span containers: those have a judge of their own.
+        known = [data for data, e in zip(taken, envelopes, strict=True) if all(i.type != "span" for i in e.items)]
+        if known and (sentry_cli := find_sentry_cli()) is not None:
+            found += cli_complaints(known, sentry_cli, sink)
+        items = [item for envelope in envelopes for item in envelope.items]
+        for item in items:
+            if item.type == "span":
+                found += container_complaints(item)
         if importlib.util.find_spec("sentry_relay") is not None:
-            for data in taken:
-                for item in Envelope.parse(data).items:
-                    if item.type in JUDGED_TYPES and isinstance(item.payload, dict):
-                        found += relay_complaints(item.payload)
+            for item in items:
+                if item.type in JUDGED_TYPES and isinstance(item.payload, dict):
+                    found += relay_complaints(item.payload)
         return found

@@ -23,6 +23,9 @@ class ForkAware(Protocol):
         """Replace locks, threads and sockets that belong to the parent. Runs in the child, before anything else."""
 
 
+generation = 0
+"""How many forks lie between the first process and this one: what differs belongs to another process."""
+
 _lock = threading.Lock()  # protects _instances
 _instances: weakref.WeakSet[ForkAware] = weakref.WeakSet()
 _unforkable = threading.RLock()  # held while a fork would harm the child
@@ -55,11 +58,12 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _lock, _unforkable
+    global _lock, _unforkable, generation
+    generation += 1
     # Threads of the parent's may have held them; those threads do not exist here.
     _lock, _unforkable = threading.Lock(), threading.RLock()
     for instance in list(_instances):
-        with guard("delivery", "starting anew after a fork failed"):
+        with guard("process", "starting anew after a fork failed"):
             instance.reset_after_fork()
 
 
