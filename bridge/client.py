@@ -23,7 +23,7 @@ from bridge.context.scope import ScopeData, run_event_processors
 from bridge.delivery import outcomes as reasons
 from bridge.delivery.backpressure import Backpressure
 from bridge.delivery.custom import CustomTransport
-from bridge.delivery.envelope import ERROR_CATEGORY, EVENT, SPAN_CATEGORY, Item
+from bridge.delivery.envelope import ERROR_CATEGORY, EVENT, SPAN_CATEGORY, TRANSACTION_CATEGORY, Item
 from bridge.delivery.outcomes import Outcomes
 from bridge.delivery.spotlight import SpotlightTransport
 from bridge.delivery.transport import HttpTransport
@@ -72,7 +72,7 @@ class Client:
             options, self._payload_options, self.outcomes, self._transport, tick=self.send_waiting if streams else None
         )
         self._lifecycle = StreamedSpans(self._sender) if streams else WholeTransactions(self._sender)
-        self._open = OpenSegments()
+        self.open_segments = OpenSegments()
         self.backpressure = Backpressure(self.is_healthy)
         self._closed = False
 
@@ -128,21 +128,23 @@ class Client:
 
     def segment_started(self, segment: Segment) -> None:
         """Know of a local root until it ends."""
-        self._open.add(segment)
+        self.open_segments.add(segment)
         if self.streams_spans:
             self._sender.worker.start()
 
     def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
         """Send a local root with its finished children, off the caller's thread."""
-        self._open.discard(segment)
+        self.open_segments.discard(segment)
         self._lifecycle.segment_ended(segment, children, overflow)
 
     def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
         """Send finished children by themselves, off the caller's thread."""
         self._lifecycle.spans_ended(segment, spans)
 
-    def spans_lost(self, quantity: int) -> None:
-        """Count spans that nobody will send: their root, or they, never ended."""
+    def spans_lost(self, quantity: int, *, with_root: bool) -> None:
+        """Count spans that nobody will send: they never ended, or their root, one of them, was let go."""
+        if with_root and not self.streams_spans:
+            self.outcomes.lost(reasons.BUFFER_OVERFLOW, TRANSACTION_CATEGORY)
         self.outcomes.lost(reasons.BUFFER_OVERFLOW, SPAN_CATEGORY, quantity)
 
     def exception_recorded(self, error: BaseException) -> None:
@@ -285,7 +287,7 @@ class Client:
     def send_waiting(self) -> None:
         """Send what has ended below roots that are open, where spans are streamed."""
         if self.streams_spans:
-            for segment in self._open.all():
+            for segment in self.open_segments.all():
                 segment.send_waiting()
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -313,7 +315,7 @@ class Client:
             self.send_waiting()
             self._sender.worker.flush(seconds)
             self._closed = True
-            self._open.let_go_all()
+            self.open_segments.let_go_all()
             if isinstance(self._transport, HttpTransport | SpotlightTransport):
                 self._transport.stop_retrying()
             self._sender.worker.close(max(0.0, deadline - time.monotonic()))

@@ -27,16 +27,16 @@ class Backpressure:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._is_healthy = is_healthy
-        self._check_every_s = check_every_s
+        self.check_every_s = check_every_s
         self._clock = clock
-        self._next_check = clock() + check_every_s
+        self.next_check = clock() + check_every_s
         self._halvings = 0
 
     def factor(self) -> float:
         """Return 1.0 while delivery is healthy, else 0.5, 0.25 and so on, at least `0.5 ** MAX_HALVINGS`."""
         now = self._clock()
-        if now >= self._next_check:
+        if now >= self.next_check:
             # Two threads may both come here; then it is halved once more than it had to be, once.
-            self._next_check = now + self._check_every_s
+            self.next_check = now + self.check_every_s
             self._halvings = 0 if self._is_healthy() else min(self._halvings + 1, MAX_HALVINGS)
         return 0.5**self._halvings

@@ -68,7 +68,7 @@ class HttpTransport:
         self.rate_limits = RateLimits()
         self._outcomes = outcomes
         self._send_client_reports = send_client_reports
-        self._retries = retries or Retries()
+        self.retries = retries or Retries()
         self._connection = Connection(dsn.envelope_url, _request_headers(dsn), http_client)
         self._envelope_headers = {"dsn": dsn.public, "sdk": {"name": SDK_NAME, "version": SDK_VERSION}}
         self._begin_anew()
@@ -81,7 +81,7 @@ class HttpTransport:
             parcel.lost(QUEUE_OVERFLOW)
             return
         with self._turn:
-            self._carry(parcel, self._retries.waits(time.monotonic))
+            self._carry(parcel, self.retries.waits(time.monotonic))
             if self._closed.is_set():
                 self._close_connection()
 

@@ -57,8 +57,8 @@ class SegmentSink(Protocol):
     def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
         """Finished children to be sent by themselves, where spans are streamed."""
 
-    def spans_lost(self, quantity: int) -> None:
-        """Spans were started that nobody will send: they never ended, or ended too late."""
+    def spans_lost(self, quantity: int, *, with_root: bool) -> None:
+        """Spans were started that nobody will send: they never ended, or their root, one of them, was let go."""
 
     def exception_recorded(self, error: BaseException) -> None:
         """An exception was recorded on a sampled span, with `capture_span_exceptions` on."""
@@ -303,7 +303,7 @@ class Segment:
             self._finished = []
             self.closed = self.abandoned = True
         if self.sink is not None and lost:
-            self.sink.spans_lost(lost)
+            self.sink.spans_lost(lost, with_root=True)
 
     def leave_to_parent(self) -> None:
         """Forget what is here, in a forked child: the parent sends it. What starts from now on follows up."""
@@ -314,7 +314,7 @@ class Segment:
     def __del__(self) -> None:
         # Nobody holds a span of this segment any more: those that did not end never will.
         if self._unsent > 0 and self.sink is not None and self._process == _forking.generation:
-            self.sink.spans_lost(self._unsent)
+            self.sink.spans_lost(self._unsent, with_root=False)
 
     def dsc(self) -> Dsc:
         """Return the dynamic sampling context, frozen by this if it was not yet."""
