@@ -7,10 +7,16 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from selenium.common.exceptions import TimeoutException
+from selenium.webdriver import Remote
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.interop.neighbours import free_port, npm_install, running
 
@@ -28,6 +34,68 @@ net.Server.prototype.listen = function (...args) {
   return listen.apply(this, args);
 };
 """
+# A trace's rows are links in nested lists. A service's part of a trace is folded: its number unfolds it.
+UNFOLD = """
+for (const number of document.querySelectorAll("ul.tree > li:not(:has(> ul)) > a > div:first-child > div:first-child"))
+  if (/^[0-9]+$/.test(number.textContent)) number.click();
+"""
+ROWS = """
+return [...document.querySelectorAll("ul.tree > li > a")].map((row) => {
+  let depth = -1;
+  for (let list = row.closest("ul.tree"); list !== null; list = list.parentElement.closest("ul.tree")) depth += 1;
+  const name = row.querySelector("span[title]").title;
+  return {depth, name, link: row.href, top: row.getBoundingClientRect().top};
+});
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A span in a waterfall: how far it is indented, and where its name leads."""
+
+    depth: int
+    name: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class TracePage:
+    """A trace in Spotlight's web page."""
+
+    browser: Remote
+    url: str
+
+    @property
+    def text(self) -> str:
+        """All that can be read on it."""
+        return self.browser.find_element(By.TAG_NAME, "body").text
+
+    def waterfall(self, until: set[str], wait_s: float = 20) -> list[Row]:
+        """Return its rows from top to bottom, all unfolded, read until these names were among them."""
+        rows: list[dict[str, Any]] = []
+
+        def complete(browser: Remote) -> bool:
+            browser.execute_script(UNFOLD)
+            rows[:] = browser.execute_script(ROWS)
+            return until <= {row["name"] for row in rows}
+
+        with suppress(TimeoutException):
+            WebDriverWait(self.browser, wait_s, poll_frequency=0.05).until(complete)
+        return [Row(row["depth"], row["name"], row["link"]) for row in sorted(rows, key=lambda row: row["top"])]
+
+    def open_error(self, title: str) -> str:
+        """Open the error of this title from the trace's list of errors; returns the link to the span that it shows."""
+        self._find(f"//a[@href='{self._path}/errors']").click()
+        self._find(f"//a[starts-with(@href, '/telemetry/errors/')][.//*[text()='{title}']]").click()
+        return str(self._find(f"//a[starts-with(@href, '{self._path}/spans/')]").get_property("href"))
+
+    @property
+    def _path(self) -> str:
+        return "/" + self.url.split("/", 3)[3]
+
+    def _find(self, xpath: str, wait_s: float = 20) -> WebElement:
+        wait = WebDriverWait(self.browser, wait_s, poll_frequency=0.05)
+        return wait.until(lambda browser: browser.find_element(By.XPATH, xpath), f"{xpath} is not in {self.url}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +114,13 @@ class Spotlight:
     def dsn(self) -> str:
         """The DSN that sends to it as to Sentry."""
         return f"http://spotlight@127.0.0.1:{self.port}/1"
+
+    def open_trace(self, browser: Remote, trace_id: str) -> TracePage:
+        """Show a trace in a browser."""
+        page = TracePage(browser, f"{self.url}/telemetry/traces/{trace_id}")
+        # Without the port, the page asks the Spotlight of port 8969, whatever port it came from.
+        browser.get(f"{page.url}?sentrySpotlightPort={self.port}")
+        return page
 
     def tail_traces(self, form: str, until: set[str], wait_s: float = 20) -> str:
         """Return what `spotlight tail traces` shows (`md`, `json`), read until all these texts were in it."""
