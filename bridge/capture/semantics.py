@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from opentelemetry.trace import SpanKind, StatusCode
@@ -52,8 +52,7 @@ _GRPC_STATUS = (
 _CANONICAL = frozenset(_GRPC_STATUS)
 
 
-@dataclass(frozen=True, slots=True)
-class Semantics:
+class Semantics(NamedTuple):
     """How Sentry names a span; `op` is `None` where nothing tells it."""
 
     op: str | None
@@ -63,6 +62,8 @@ class Semantics:
 
 def infer(name: str, kind: SpanKind, attributes: Mapping[str, Any], *, custom_name: bool = False) -> Semantics:
     """Return op, description and source of a span. What was given explicitly wins, a custom name too."""
+    if not attributes:
+        return Semantics(None, name, "custom")
     found = _inferred(name, kind, attributes)
     explicit_name = _text(attributes.get("sentry.custom_span_name"))
     op = _text(attributes.get("sentry.op")) or found.op
@@ -213,14 +214,24 @@ def _split(url: str) -> SplitResult:
         return SplitResult("", "", url.partition("?")[0].partition("#")[0].rpartition("@")[2], "", "")
 
 
+_PLAIN = frozenset({str, int, float, bool})
+
+
+@lru_cache(maxsize=4096)
+def _is_secret(key: str) -> bool:
+    return _SECRET.search(key) is not None
+
+
 def clean_attributes(attributes: Mapping[str, Any], *, send_default_pii: bool) -> dict[str, Any]:
     """Return attributes as they are sent: URLs without credentials, secrets filtered, sequences as lists."""
     cleaned: dict[str, Any] = {}
     for key, value in attributes.items():
-        if not send_default_pii and _SECRET.search(str(key)):
+        if not send_default_pii and _is_secret(str(key)):
             cleaned[key] = FILTERED
         elif key in _URL_ATTRIBUTES and isinstance(value, str):
             cleaned[key] = scrub_url(value)
+        elif type(value) in _PLAIN:  # most are, and asking for an abstract class costs ten times as much
+            cleaned[key] = value
         else:
             cleaned[key] = list(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else value
     return cleaned
@@ -229,9 +240,9 @@ def clean_attributes(attributes: Mapping[str, Any], *, send_default_pii: bool) -
 def _first(attributes: Mapping[str, Any], *keys: str) -> str:
     """Return the first of these attributes that is a text and not empty."""
     for key in keys:
-        text = _text(attributes.get(key))
-        if text:
-            return text
+        value = attributes.get(key)
+        if value and isinstance(value, str):
+            return value
     return ""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.capture.scope_data import SDK, clean_tags, in_force, printed, user_value
 from bridge.capture.semantics import clean_attributes, status
-from bridge.capture.transaction import end_of, semantics_of, span_data
+from bridge.capture.transaction import attributes_of, end_of, semantics_of, span_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,15 +22,13 @@ _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 _USER = {"id": "user.id", "username": "user.name", "email": "user.email", "ip_address": "user.ip_address"}
 
 
-def segment_attributes(
-    root: SpanLike, *, layers: Sequence[ScopeLike], options: PayloadOptions, is_root_sent: bool = False
-) -> dict[str, Any]:
+def segment_attributes(root: SpanLike, *, layers: Sequence[ScopeLike], options: PayloadOptions) -> dict[str, Any]:
     """Return the attributes that every span of a segment has in common.
 
     What scopes call attributes and the user go on all spans; tags go on the root's only, contexts, extra data and
     breadcrumbs on none, as in Sentry's own SDKs.
     """
-    found = semantics_of(root)
+    found = semantics_of(root, attributes_of(root))
     common: dict[str, Any] = {
         "sentry.segment.id": root.span_id,
         "sentry.segment.name": in_force(layers, "transaction_name") or found.description,
@@ -58,9 +56,10 @@ def streamed_span(
     options: PayloadOptions,
 ) -> dict[str, Any]:
     """Return a finished span as it stands in a span container, with the attributes of its segment."""
-    found = semantics_of(span)
+    own = attributes_of(span)
+    found = semantics_of(span, own)
     is_custom = is_segment and in_force(layers, "transaction_name") is not None
-    attributes: dict[str, Any] = {**common, **_own_attributes(span, options)}
+    attributes: dict[str, Any] = {**common, **_own_attributes(span, own, options)}
     attributes["sentry.origin"] = span.origin
     if found.op is not None:
         attributes["sentry.op"] = found.op
@@ -72,7 +71,7 @@ def streamed_span(
         cleaned = clean_attributes(resource, send_default_pii=options.send_default_pii)
         attributes.update({f"resource.{key}": value for key, value in cleaned.items()})
     attributes.update(clean_tags(span.tags))
-    word = status(span.status.status_code, span.status.description, span.attributes or {})
+    word = status(span.status.status_code, span.status.description, own)
     if word != "ok":
         attributes["sentry.status.message"] = word
     payload: dict[str, Any] = {
@@ -92,8 +91,8 @@ def streamed_span(
     return payload
 
 
-def _own_attributes(span: SpanLike, options: PayloadOptions) -> dict[str, Any]:
-    attributes = span_data(span, span.attributes or {}, options)
+def _own_attributes(span: SpanLike, own: Mapping[str, Any], options: PayloadOptions) -> dict[str, Any]:
+    attributes = span_data(span, own, options)
     events = attributes.pop("otel.events", None)
     if events:
         attributes["otel.events"] = json.dumps(events, default=printed)
