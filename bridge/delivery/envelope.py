@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.delivery.json_text import encode_json
+from bridge.delivery.json_text import IS_FAST, encode_json
 
 __all__ = ["CONTENT_TYPE", "Envelope", "Item", "encode_json"]
 
@@ -38,7 +38,7 @@ _CATEGORIES = {
 }
 _JSON_TYPES = frozenset({EVENT, TRANSACTION, SPAN_CONTAINER, CLIENT_REPORT, "session", "sessions", "check_in", "log"})
 _LONG_LISTS = ("spans", "items")
-_CHUNK = 64
+_CHUNK = 1024 if IS_FAST else 64
 
 
 @dataclass(frozen=True, slots=True)

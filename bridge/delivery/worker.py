@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Job: TypeAlias = Callable[[], None]
 
 DEFAULT_MAX_JOBS = 1000
+# How long jobs run on before other threads get their turn. Giving it after each costs a small job as much again.
+_YIELD_EVERY_S = 0.001
 
 
 def run_job(job: Job) -> None:
@@ -147,6 +149,7 @@ class Worker:
 
     def _work(self, queue: SimpleQueue[Job | _Marker | None]) -> None:
         next_tick = time.monotonic() + self._tick_every_s
+        yield_at = 0.0
         while True:
             if self._tick is not None and time.monotonic() >= next_tick:
                 self._run_guarded(self._tick)
@@ -165,7 +168,9 @@ class Worker:
                 return
             del entry  # or the last job's memory would live until the next
             self._finish_one()
-            time.sleep(0)  # let threads that serve requests have the interpreter
+            if time.monotonic() >= yield_at:
+                time.sleep(0)  # let threads that serve requests have the interpreter
+                yield_at = time.monotonic() + _YIELD_EVERY_S
 
     def _finish_one(self) -> None:
         with self._lock:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.delivery.json_text import MAX_DEPTH, encode_json
+from bridge.delivery.json_text import IS_FAST, MAX_DEPTH, encode_json
 
 
 class Colour(Enum):
@@ -86,7 +86,7 @@ def twice():
         (deque([1]), "[1]"),
         ((1, (2,)), "[1,[2]]"),
         (OrderedDict(a=1).keys(), '["a"]'),
-        (Colour.RED, '"<Colour.RED: 1>"'),
+        (Colour.RED, "1" if IS_FAST else '"<Colour.RED: 1>"'),
         ({1: "a", None: "b", False: "c", 2.5: "d"}, '{"1":"a","null":"b","false":"c","2.5":"d"}'),
         ({(1, 2): "a", None: "b", False: "c", b"k": "d"}, '{"(1, 2)":"a","null":"b","false":"c","k":"d"}'),
         ("\ud800", '"�"'),
