@@ -9,7 +9,7 @@ from bridge._guard import guard, report_fault
 from bridge.capture.scope_data import SDK
 from bridge.capture.timestamps import rfc3339
 from bridge.delivery import outcomes as reasons
-from bridge.delivery.envelope import Envelope
+from bridge.delivery.envelope import SPAN_CATEGORY, Envelope
 from bridge.delivery.worker import Worker
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from bridge.options import Options
 
 _MAX_QUEUE = 1000
-"""Jobs that may wait for the worker; past that they are counted as `queue_overflow`."""
+_MAX_QUEUED_SPANS = 100_000
+"""Jobs, and spans in them, that may wait for the worker; past that they are counted as `queue_overflow`."""
 
 
 TICK_EVERY_S = 5.0
@@ -45,14 +46,20 @@ class Sender:
         self.payload_options = payload_options
         self.outcomes = outcomes
         self.transport = transport
-        self.worker = Worker("bridge-delivery", max_jobs=_MAX_QUEUE, tick=tick, tick_every_s=TICK_EVERY_S)
+        self.worker = Worker(
+            "bridge-delivery",
+            max_jobs=_MAX_QUEUE,
+            max_weight=_MAX_QUEUED_SPANS,
+            tick=tick,
+            tick_every_s=TICK_EVERY_S,
+        )
 
     def submit(self, job: Callable[[], Sequence[Envelope]], losses: Mapping[str, int]) -> bool:
         """Have a job make envelopes and send them, in the worker's thread. What is lost with it is `losses`.
 
         What a job left out of its envelopes, it has counted.
         """
-        if self.worker.submit(lambda: self._run(job, losses)):
+        if self.worker.submit(lambda: self._run(job, losses), losses.get(SPAN_CATEGORY, 0)):
             return True
         self.lose(reasons.QUEUE_OVERFLOW, losses)
         return False

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bridge._forking import reset_in_children
 from bridge._guard import guard, report_fault
@@ -22,6 +23,11 @@ DEFAULT_MAX_JOBS = 1000
 _YIELD_EVERY_S = 0.001
 
 
+class _Entry(NamedTuple):
+    job: Job
+    weight: int
+
+
 def run_job(job: Job) -> None:
     """Call the job."""
     job()
@@ -32,13 +38,13 @@ class _Marker(threading.Event):
 
 
 class Worker:
-    """One daemon thread with a bounded queue before it.
+    """One daemon thread with a queue before it, bounded by jobs and by weight.
 
     The thread starts with the first job, in an empty context in which nothing is traced. A forked child begins with an
     empty queue and starts a thread of its own when it needs one.
     """
 
-    _queue: SimpleQueue[Job | _Marker | None]
+    _queue: SimpleQueue[_Entry | _Marker | None]
     _last_marker: _Marker | None
     _thread: threading.Thread | None
 
@@ -48,12 +54,14 @@ class Worker:
         run: Callable[[Job], None] = run_job,
         *,
         max_jobs: int = DEFAULT_MAX_JOBS,
+        max_weight: float = math.inf,
         tick: Job | None = None,
         tick_every_s: float = 5.0,
     ) -> None:
         self._name = name
         self._run = run
         self._max_jobs = max_jobs
+        self._max_weight = max_weight
         self._tick = tick  # called every so often, between jobs, once the thread has started
         self._tick_every_s = tick_every_s
         self._refused = False
@@ -76,17 +84,21 @@ class Worker:
         with self._lock:
             return not self._closed and self._has_thread()
 
-    def submit(self, job: Job) -> bool:
-        """Queue a job; never blocks. `False` when the queue is full, the worker closed or no thread can start."""
+    def submit(self, job: Job, weight: int = 0) -> bool:
+        """Queue a job; never blocks. `False` when the queue is full, the worker closed or no thread can start.
+
+        `weight`: what of memory it holds. A job that is too heavy by itself is taken when it is the only one.
+        """
         with self._lock:
-            if self._pending >= self._max_jobs:
+            if self._pending >= self._max_jobs or (self._pending and self._weight + weight > self._max_weight):
                 self._refused = True
                 return False
             if self._closed or not self._has_thread():
                 return False
             self._pending += 1
+            self._weight += weight
             self._last_marker = None
-            self._queue.put(job)
+            self._queue.put(_Entry(job, weight))
         return True
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -133,6 +145,7 @@ class Worker:
         self._lock = threading.RLock()  # protects what follows, and the order of the queue
         self._queue = SimpleQueue()
         self._pending = 0
+        self._weight = 0
         self._last_marker = None
         self._thread = None
 
@@ -147,7 +160,7 @@ class Worker:
             self._thread = None
         return self._thread is not None
 
-    def _work(self, queue: SimpleQueue[Job | _Marker | None]) -> None:
+    def _work(self, queue: SimpleQueue[_Entry | _Marker | None]) -> None:
         next_tick = time.monotonic() + self._tick_every_s
         yield_at = 0.0
         while True:
@@ -163,18 +176,20 @@ class Worker:
             if isinstance(entry, _Marker):
                 entry.set()
                 continue
-            self._run_guarded(entry)
+            self._run_guarded(entry.job)
             if queue is not self._queue:  # the job forked, and this is the child: the thread is not the worker's
                 return
+            weight = entry.weight
             del entry  # or the last job's memory would live until the next
-            self._finish_one()
+            self._finish_one(weight)
             if time.monotonic() >= yield_at:
                 time.sleep(0)  # let threads that serve requests have the interpreter
                 yield_at = time.monotonic() + _YIELD_EVERY_S
 
-    def _finish_one(self) -> None:
+    def _finish_one(self, weight: int) -> None:
         with self._lock:
             self._pending -= 1
+            self._weight -= weight
 
     def _run_guarded(self, job: Job) -> None:
         try:

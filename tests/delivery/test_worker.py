@@ -258,3 +258,20 @@ def test_many_threads_submit_and_every_job_is_run_or_refused():
         thread.join()
     assert worker.close(LONG)
     assert sorted(done) == sorted(taken)
+
+
+def test_a_queue_is_bounded_by_weight_too():
+    """What would make it too heavy is refused, unless it is the only job; what has run weighs nothing."""
+    opened, entered = threading.Event(), threading.Event()
+    worker = Worker("bridge-test", max_weight=10)
+    assert worker.submit(lambda: (entered.set(), opened.wait(10)), 50)
+    assert entered.wait(10)
+    assert not worker.submit(lambda: None, 1)
+    assert worker.was_full()
+    opened.set()
+    assert worker.flush(10)
+    assert not worker.was_full()
+    assert worker.submit(lambda: None, 9)
+    assert worker.flush(10)
+    assert worker.submit(lambda: None, 10)
+    assert worker.close(10)
