@@ -7,6 +7,7 @@ does nothing, and what its worker does is not counted here (benchmarks/export.py
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from harness import interleaved, table
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 CALLS, ROUNDS = 400, 21
 ATTRIBUTES: dict[str, Any] = {f"key{n}": n if n % 2 else f"value {n}" for n in range(10)}
-ERROR = LookupError("nothing there")
 
 
 def with_root(start: Any, work: Callable[[Any, int], None]) -> Callable[[int], None]:
@@ -72,7 +72,7 @@ def one_exception(start: Any, calls: int) -> None:
     for _ in range(calls):
         with start("child") as span:
             try:
-                raise ERROR
+                raise LookupError("nothing there")
             except LookupError as error:
                 span.record_exception(error)
 
@@ -132,7 +132,7 @@ def both_apis(work: Callable[[Any], Callable[[int], None]], sampled: bool, round
         "start_span": work(bridge.start_span),
     }
     try:
-        return interleaved(candidates, calls=CALLS, rounds=rounds)
+        return interleaved(candidates, calls=CALLS, rounds=rounds, clock=time.thread_time)
     finally:
         bridge.close()
 
@@ -152,7 +152,7 @@ def adopted(sampled: bool, rounds: int) -> dict[str, list[float]]:
         "start_span": with_root(bridge.start_span, child),
     }
     try:
-        return interleaved(candidates, calls=CALLS, rounds=rounds)
+        return interleaved(candidates, calls=CALLS, rounds=rounds, clock=time.thread_time)
     finally:
         bridge.close()
 
@@ -177,6 +177,7 @@ def main() -> None:
             },
             calls=CALLS,
             rounds=rounds,
+            clock=time.thread_time,
         ),
         "adopted": adopted(True, rounds),
         "adopted, unsampled": adopted(False, rounds),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import opentelemetry.context as _context_api
 import opentelemetry.trace as _trace_api
+from opentelemetry.attributes import BoundedAttributes
 
 # The two suppression keys are what contrib's instrumentations test. Seen in 1.40 to 1.45.
 from opentelemetry.context import (
@@ -34,14 +35,18 @@ __all__ = [
     "SUPPRESS_INSTRUMENTATION_KEY",
     "composed_propagators",
     "context_variable",
+    "counts_spans",
+    "freeze",
     "global_tracer_provider",
     "record_end_metrics",
     "root_sampler",
     "runtime_context",
     "sampler_of_span",
     "scope_of_tracer",
+    "set_items",
     "set_resource",
     "set_runtime_context",
+    "shared_attributes",
     "span_limits",
     "span_processors",
     "take_off_span_processor",
@@ -87,19 +92,47 @@ def take_off_span_processor(provider: Any, processor: Any) -> None:
         active._span_processors = tuple(p for p in active._span_processors if p is not processor)
 
 
+def shared_attributes(limits: Any, plain: dict[str, Any], *, frozen: bool) -> BoundedAttributes:
+    """Return the SDK's attributes of a span around a dict that has been cleaned, which stays in use.
+
+    `BoundedAttributes._dict` and `_immutable`, seen in 1.40 to 1.45.
+    """
+    made = BoundedAttributes(limits.max_span_attributes, None, False, limits.max_span_attribute_length)
+    made._dict = plain
+    made._immutable = frozen
+    return made
+
+
+def freeze(attributes: BoundedAttributes) -> None:
+    """Keep attributes of the SDK from being written to any more."""
+    attributes._immutable = True
+
+
+def set_items(attributes: BoundedAttributes, items: Any) -> None:
+    """Set several attributes of the SDK's. `BoundedAttributes._set_items`, seen in 1.42 to 1.45."""
+    put = getattr(attributes, "_set_items", None)
+    if put is not None:
+        put(items)
+        return
+    for key, value in items.items():
+        attributes[key] = value
+
+
+def counts_spans(tracer: Any) -> bool:
+    """Tell whether the SDK keeps metrics of a tracer's spans. `Tracer._tracer_metrics`, seen in 1.41 to 1.45."""
+    metrics = getattr(tracer, "_tracer_metrics", None)
+    return metrics is not None and not type(metrics).__name__.startswith("NoOp")
+
+
 def tracer_is_enabled(tracer: Any) -> bool:
     """Tell whether a tracer configurator left this SDK tracer on. `Tracer._is_enabled`, seen in 1.40 to 1.45."""
     enabled = getattr(tracer, "_is_enabled", None)
     return True if enabled is None else cast("bool", enabled())
 
 
-def record_end_metrics(tracer: Any, parent: Any, decision: Any) -> dict[str, Any]:
-    """Start the SDK's own metrics of a span; returns the extra arguments that its `Span` takes for them.
-
-    `Tracer._tracer_metrics`, seen in 1.41 to 1.45; before, there were no such metrics.
-    """
-    metrics = getattr(tracer, "_tracer_metrics", None)
-    return {} if metrics is None else {"record_end_metrics": metrics.start_span(parent, decision)}
+def record_end_metrics(tracer: Any, parent: Any, decision: Any) -> Any:
+    """Start the SDK's own metrics of a span; returns what is to be called when it ends."""
+    return tracer._tracer_metrics.start_span(parent, decision)
 
 
 def root_sampler(sampler: Any) -> Any:

@@ -31,12 +31,10 @@ from bridge.propagation.carrier import read_headers
 from bridge.propagation.propagator import SentryPropagator
 from bridge.propagation.sentry_trace import SENTRY_TRACE
 from bridge.tracing.decorating import decorate
-from bridge.tracing.provider import SpanStart, Tracer
+from bridge.tracing.provider import Tracer, named
 from bridge.tracing.span import (
-    OP_ATTRIBUTE,
+    NO_OP,
     ORIGIN_MANUAL,
-    SOURCE_ATTRIBUTE,
-    NoOpSpan,
     Span,
     SpanView,
     parent_of,
@@ -226,24 +224,23 @@ def _start(
 ) -> Span:
     client = _client()
     if client is None:
-        return NoOpSpan()
+        return NO_OP
+    tracer = client.tracer
+    if type(tracer) is Tracer:
+        where = None if parent is CURRENT else _where(parent)
+        span = tracer.begin(name, where, kind, attributes, links, start_time, True, True, op, source, origin, sampled)
+        if activates:
+            span._activates = True
+        return span
     with guard("tracing", "a span could not be started"):
-        named = _named(attributes, op, source)
-        start = SpanStart(name, kind, named, links, start_time, True, True, op, source, origin, sampled, activates)
-        where = None if isinstance(parent, _Current) else _context_of(parent)
-        tracer = client.tracer
-        if isinstance(tracer, Tracer):
-            return tracer.start(start, where)
-        foreign = tracer.start_span(name, where, kind, named, links, start_time)
+        given = named(attributes, op, source)
+        foreign = tracer.start_span(name, _where(parent), kind, given, links, start_time)
         return SpanView(foreign, activates=activates)
-    return NoOpSpan()
+    return NO_OP
 
 
-def _named(attributes: types.Attributes, op: str | None, source: str | None) -> types.Attributes:
-    if op is None and source is None:
-        return attributes
-    given = {OP_ATTRIBUTE: op, SOURCE_ATTRIBUTE: source}
-    return {**(attributes or {}), **{key: value for key, value in given.items() if value is not None}}
+def _where(parent: Parent | _Current) -> Context | None:
+    return None if isinstance(parent, _Current) else _context_of(parent)
 
 
 def _context_of(parent: Parent) -> Context:

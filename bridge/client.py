@@ -122,9 +122,9 @@ class Client:
         """Whether spans are sent as they end."""
         return self._lifecycle.streams
 
-    def span_started(self) -> None:
-        """Count a span that was started sampled."""
-        self.outcomes.span_started()
+    def spans_started(self, quantity: int) -> None:
+        """Count spans that were started sampled."""
+        self.outcomes.spans_started(quantity)
 
     def segment_started(self, segment: Segment) -> None:
         """Know of a local root until it ends."""
@@ -324,6 +324,8 @@ class Client:
 
     def accounting(self) -> Accounting:
         """Return where the spans are that were started sampled, since `init`."""
+        for segment in self.open_segments.all():
+            segment.tell_started()
         return self.outcomes.accounting()
 
 

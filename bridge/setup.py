@@ -121,4 +121,5 @@ def uninstall_provider(provider: trace_api.TracerProvider, options: Options, tim
         processor.force_flush(int(timeout_s * 1000))
         take_off_span_processor(provider, processor)
     if isinstance(provider, TracerProvider):
+        provider.has_processors = bool(span_processors(provider))
         provider.configure(None, SentrySampler(), None)

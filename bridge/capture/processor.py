@@ -75,7 +75,8 @@ class SentrySpanProcessor(SpanProcessor):
             one._parent_span_id = None if span.parent is None else span.parent.span_id
         span._bridge_record = record
         span._note_own_scope = record.note_own_scope
-        segment.count_start()
+        if segment.collects:
+            segment.count_start()
 
     def _root(self, span: Any, parent: Any, where: Context, *, is_current: bool) -> Segment:
         options, context = self.options, span.get_span_context()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     EventProcessor = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None]
 
-_SCOPES_KEY = context_api.create_key("bridge-scopes")
+SCOPES_KEY = context_api.create_key("bridge-scopes")
 _DEFAULT_MAX_BREADCRUMBS = 100
 
 
@@ -306,7 +306,7 @@ def put(context: Context, key: str, value: object) -> Context:
 
 def find(context: Context) -> Scopes | None:
     """Return the scopes in force in a Context (rules 1 to 3), or `None`."""
-    entry: Any = context.get(_SCOPES_KEY)
+    entry: Any = context.get(SCOPES_KEY)
     span = context.get(SPAN_KEY)
     if span is not None and (entry is None or entry.owner is not span):
         remembered: Scopes | None = getattr(span, "_bridge_scopes", None)
@@ -333,7 +333,7 @@ def of(context: Context | None = None) -> Scopes:
 
 def with_scopes(context: Context, scopes: Scopes) -> Context:
     """Return the Context with this entry."""
-    return put(context, _SCOPES_KEY, scopes)
+    return put(context, SCOPES_KEY, scopes)
 
 
 class CurrentScope(Scope):

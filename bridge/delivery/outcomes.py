@@ -68,18 +68,18 @@ class Outcomes:
         self._open_books()
         reset_in_children(self)
 
-    def span_started(self) -> None:
-        """Count a span that was started sampled; it is pending until it is delivered or lost."""
+    def spans_started(self, quantity: int) -> None:
+        """Count spans that were started sampled; they are pending until they are delivered or lost."""
         with self._lock:
-            self._started += 1
-            self._pending += 1
+            self._started += quantity
+            self._pending += quantity
 
     def lost(
         self, reason: str, category: str, quantity: int = 1, *, report: bool = True, was_started: bool = True
     ) -> None:
         """Count a loss. `report=False` keeps it from client reports: for what the server has counted itself.
 
-        `was_started=False` is for spans that `span_started` was never told of.
+        `was_started=False` is for spans that `spans_started` was never told of.
         """
         if quantity <= 0:
             return

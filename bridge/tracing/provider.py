@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
@@ -16,21 +17,24 @@ from bridge._guard import guard
 from bridge._otel import (
     RANDOM_TRACE_FLAG,
     SPAN_KEY,
+    counts_spans,
     record_end_metrics,
-    scope_of_tracer,
     span_limits,
     trace_id_is_random,
     tracer_is_enabled,
 )
 from bridge.context import scope as scopes_of
-from bridge.context.scope import put
+from bridge.context.scope import SCOPES_KEY, put
 from bridge.options import Options
 from bridge.tracing.decorating import decorate
 from bridge.tracing.following import decision_of, side_by_side
 from bridge.tracing.sampler import RootStart, SentrySampler
 from bridge.tracing.segment import Segment
 from bridge.tracing.span import (
+    NO_OP,
+    OP_ATTRIBUTE,
     REQUEST_KINDS,
+    SOURCE_ATTRIBUTE,
     NoOpSpan,
     RecordingSpan,
     RemoteSpan,
@@ -39,8 +43,9 @@ from bridge.tracing.span import (
     execution,
     note_span_of_error,
     parent_of,
+    span_id_of,
 )
-from bridge.tracing.suppression import is_own_request, is_suppressed
+from bridge.tracing.suppression import SUPPRESS_TRACING_KEY, is_own_request, is_suppressed
 from bridge.tracing.upstream import upstream_of
 
 if TYPE_CHECKING:
@@ -48,6 +53,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
     from opentelemetry.trace import Link
     from opentelemetry.trace.span import TraceState
@@ -68,6 +74,8 @@ class TracerProvider(SdkTracerProvider):
     """
 
     beside: SentrySampler | None = None
+    has_processors = False
+    """Whether there is anybody to tell of starts and ends, but Sentry."""
 
     def __init__(
         self,
@@ -94,6 +102,11 @@ class TracerProvider(SdkTracerProvider):
         self.beside = beside
         self.sink = sink
 
+    def add_span_processor(self, span_processor: SpanProcessor) -> None:
+        """Add a processor; it is told of every recorded span, as in OpenTelemetry."""
+        super().add_span_processor(span_processor)
+        self.has_processors = True
+
     def get_tracer(
         self,
         instrumenting_module_name: str,
@@ -106,8 +119,8 @@ class TracerProvider(SdkTracerProvider):
         if type(tracer) is SdkTracer:
             # The SDK names its own class in its get_tracer. Turning the tracer into ours in place keeps its cache,
             # its tracer configurator and its resource updates at work on the same object.
-            tracer._bridge_provider = self  # type: ignore[attr-defined]  # read by our Tracer only
             tracer.__class__ = Tracer
+            cast("Tracer", tracer)._belong_to(self)
         return tracer
 
 
@@ -115,6 +128,16 @@ class Tracer(SdkTracer):
     """The SDK's tracer; starts `RecordingSpan`s where the trace is sampled and light spans where it is not."""
 
     _bridge_provider: TracerProvider
+    _bridge_plainly: bool  # no metrics of spans are kept
+    plain_attributes: int
+    """How many attributes a span may have without the SDK's cleaning; -1 if each value's length must be looked at."""
+
+    def _belong_to(self, provider: TracerProvider) -> None:
+        limits = span_limits(self)
+        most = sys.maxsize if limits.max_span_attributes is None else limits.max_span_attributes
+        self._bridge_provider = provider
+        self._bridge_plainly = not counts_spans(self)
+        self.plain_attributes = most if limits.max_span_attribute_length is None else -1
 
     def start_span(
         self,
@@ -128,10 +151,7 @@ class Tracer(SdkTracer):
         set_status_on_exception: bool = True,
     ) -> Span:
         """Start a span that is not active, as in OpenTelemetry."""
-        return self.start(
-            SpanStart(name, kind, attributes, links, start_time, record_exception, set_status_on_exception),
-            context,
-        )
+        return self.begin(name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception)
 
     def start_as_current_span(  # type: ignore[override]  # the SDK's is a generator made a context manager
         self,
@@ -146,44 +166,107 @@ class Tracer(SdkTracer):
         end_on_exit: bool = True,
     ) -> CurrentSpan:
         """Return a context manager, or decorator, that starts a span and makes it active for the block."""
-        start = SpanStart(name, kind, attributes, links, start_time, record_exception, set_status_on_exception)
-        return CurrentSpan(self, start, context, end_on_exit)
+        start = (name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception)
+        return CurrentSpan(self, start, end_on_exit)
 
-    def start(self, start: SpanStart, context: Context | None = None) -> Span:
+    def begin(
+        self,
+        name: str,
+        context: Context | None,
+        kind: SpanKind,
+        attributes: types.Attributes,
+        links: Sequence[Link] | None = None,
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+        op: str | None = None,
+        source: str | None = None,
+        origin: str | None = None,
+        sampled: bool | None = None,
+    ) -> Span:
         """Start a span of either API under `context`, or under what is current; always a span, never an exception."""
-        with guard("tracing", "a span could not be started"):
-            return self._start(start, context)
-        return NoOpSpan()
+        span: Span
+        try:
+            where = context_api.get_current() if context is None else context
+            parent: Any = where.get(SPAN_KEY)
+            # Nearly every span is a child of one of ours, and needs no decision: nothing is made for it but itself.
+            if (
+                type(parent) in _OURS
+                and self._bridge_plainly
+                and type(self._bridge_provider.sampler) is SentrySampler
+                and not parent.segment.closed
+                and SUPPRESS_TRACING_KEY not in where
+                and (kind is not SpanKind.CLIENT or not attributes)
+                and tracer_is_enabled(self)
+            ):
+                span = self._child(name, kind, attributes, parent, where)
+                if op is not None or source is not None:
+                    span.set_attributes(named(None, op, source) or {})
+            else:
+                start = SpanStart(name, kind, named(attributes, op, source), links, op, source, origin, sampled)
+                span = self._start(start, where, is_current=context is None)
+            if not isinstance(span, RecordingSpan):
+                if origin is not None and isinstance(span, UnsampledSpan):
+                    span.custom_name = True
+                return span
+            if origin is not None:
+                span.origin = origin
+                span.custom_name = True
+            if links:
+                span._links = span._new_links(links)
+            if not record_exception:
+                span._record_exception = False
+            if not set_status_on_exception:
+                span._set_status_on_exception = False
+            span.begin(start_time, where)
+            return span
+        except Exception as error:
+            with guard("tracing", "a span could not be started"):
+                raise error
+        return NO_OP
 
-    def _start(self, start: SpanStart, context: Context | None) -> Span:
-        where = context_api.get_current() if context is None else context
+    def _child(  # what `begin` does nearly always
+        self,
+        name: str,
+        kind: SpanKind,
+        attributes: types.Attributes,
+        parent: RecordingSpan | UnsampledSpan,
+        where: Context,
+    ) -> RecordingSpan | UnsampledSpan:
+        segment: Segment = parent.segment
+        entry: Any = where.get(SCOPES_KEY)
+        scopes = entry if entry is not None and entry.owner is parent else parent._bridge_scopes or entry
+        if not segment.recording:
+            return UnsampledSpan(self, segment, name, kind, attributes, parent, scopes)
+        if segment.collects:
+            segment.count_start()
+        return RecordingSpan(self, segment, name, kind, attributes, parent, span_id_of(parent), scopes)
+
+    def _start(self, start: SpanStart, where: Context, *, is_current: bool) -> Span:
         parent = parent_of(where)
         if not tracer_is_enabled(self) or is_suppressed(where):
-            return NoOpSpan() if parent is None else NoOpSpan(parent.get_span_context())
-        if is_own_request(start, self._bridge_provider.options.dsn):
+            return NO_OP if parent is None else NoOpSpan(parent.get_span_context())
+        if is_own_request(start.kind, start.attributes, self._bridge_provider.options.dsn):
             return NoOpSpan(INVALID_SPAN_CONTEXT if parent is None else parent.get_span_context(), silent=True)
         segment: Segment | None = getattr(parent, "segment", None)
         if segment is None:
-            return self._start_root(start, where, parent, is_current=context is None)
+            return self._start_root(start, where, parent, is_current=is_current)
         assert parent is not None
         return self._start_child(start, where, parent, segment)
 
     def _start_child(self, start: SpanStart, where: Context, parent: trace_api.Span, segment: Segment) -> Span:
-        parent_context = parent.get_span_context()
         scopes = scopes_of.find(where)
         if segment.recording and segment.closed:
-            segment = segment.follow_up(scopes, execution())
-            span = self._make(start, segment, parent_context, scopes, where)
-            segment.root = span
-            return span
+            return self._make(start, segment.follow_up(scopes, execution()), parent, scopes)
         provider = self._bridge_provider
         if isinstance(provider.sampler, SentrySampler):
-            return self._make(start, segment, parent_context, scopes, where)
-        result = _ask(provider.sampler, start, where, segment.trace_id, parent_context.trace_state)
+            return self._make(start, segment, parent, scopes)
+        trace_state = parent.get_span_context().trace_state
+        result = _ask(provider.sampler, start, where, segment.trace_id, trace_state)
         start = start.with_attributes(result.attributes)
         recording = result.decision is not OtelDecision.DROP or (provider.beside is not None and segment.sends)
         flags = segment.flags_of(result.decision is OtelDecision.RECORD_AND_SAMPLE)
-        return self._make(start, segment, parent_context, scopes, where, recording, flags)
+        return self._make(start, segment, parent, scopes, recording, flags)
 
     def _start_root(self, start: SpanStart, where: Context, parent: trace_api.Span | None, *, is_current: bool) -> Span:
         provider = self._bridge_provider
@@ -215,8 +298,7 @@ class Tracer(SdkTracer):
         )
         if decision.sampled is False and provider.sink is not None:
             provider.sink.root_not_sampled(decision)
-        # The root is set before the span's processors run: a processor may ask for its SpanContext's headers.
-        return self._make(start, segment, parent_context, scopes, where)
+        return self._make(start, segment, parent_context, scopes)
 
     def _decide(
         self, start: SpanStart, where: Context, trace_id: int, upstream: Upstream | None
@@ -235,83 +317,53 @@ class Tracer(SdkTracer):
         self,
         start: SpanStart,
         segment: Segment,
-        parent_context: SpanContext | None,
+        parent: trace_api.Span | SpanContext | None,
         scopes: Scopes | None,
-        where: Context,
         recording: bool | None = None,
         flags: TraceFlags | None = None,
     ) -> Span:
-        recording = segment.recording if recording is None else recording
-        span_context = SpanContext(
-            segment.trace_id,
-            self.id_generator.generate_span_id(),
-            is_remote=False,
-            trace_flags=segment.trace_flags if flags is None else flags,
-            trace_state=segment.trace_state(),
-        )
-        if not recording:
-            light = UnsampledSpan(span_context, start.name, start.kind, start.attributes, start.origin is not None)
-            self._adopt(light, start, segment, parent_context, scopes)
-            return light
-        flagged = bool(span_context.trace_flags & TraceFlags.SAMPLED)
-        decision = OtelDecision.RECORD_AND_SAMPLE if flagged else OtelDecision.RECORD_ONLY
-        span = RecordingSpan(
-            name=start.name,
-            context=span_context,
-            parent=parent_context,
-            sampler=self._bridge_provider.sampler,
-            resource=self._bridge_provider.resource,
-            attributes=start.attributes,
-            span_processor=self.span_processor,
-            kind=start.kind,
-            links=start.links or (),
-            instrumentation_info=self.instrumentation_info,
-            record_exception=start.record_exception,
-            set_status_on_exception=start.set_status_on_exception,
-            limits=span_limits(self),
-            instrumentation_scope=scope_of_tracer(self),
-            **record_end_metrics(self, parent_context, decision),
-        )
-        if start.origin is not None:
-            span.origin = start.origin
-            span.custom_name = True
-        self._adopt(span, start, segment, parent_context, scopes)
-        segment.count_start()
-        span.start(start_time=start.start_time, parent_context=where)
+        span: RecordingSpan | UnsampledSpan
+        if segment.recording if recording is None else recording:
+            if segment.collects:
+                segment.count_start()
+            facts = (start.name, start.kind, start.attributes)
+            span = recorded = RecordingSpan(self, segment, *facts, parent, span_id_of(parent), scopes)
+            if not self._bridge_plainly:
+                flagged = bool((segment.trace_flags if flags is None else flags) & TraceFlags.SAMPLED)
+                decision = OtelDecision.RECORD_AND_SAMPLE if flagged else OtelDecision.RECORD_ONLY
+                recorded._record_end_metrics = record_end_metrics(self, span.parent, decision)
+        else:
+            span = UnsampledSpan(self, segment, start.name, start.kind, start.attributes, parent, scopes)
+        if flags is not None:
+            span._flags = flags
+        if segment.root is None:  # before the span's processors run: one may ask for the headers
+            segment.root = span
         return span
 
-    @staticmethod
-    def _adopt(
-        span: Span,
-        start: SpanStart,
-        segment: Segment,
-        parent_context: SpanContext | None,
-        scopes: Scopes | None,
-    ) -> None:
-        span.segment = segment
-        span._bridge_scopes = scopes
-        span._parent_span_id = None if parent_context is None else parent_context.span_id
-        span._activates = start.activates
-        if segment.root is None:
-            segment.root = span
+
+_OURS = frozenset({RecordingSpan, UnsampledSpan})
+
+
+def named(attributes: types.Attributes, op: str | None, source: str | None) -> types.Attributes:
+    """Return attributes with op and source among them, where they are given."""
+    if op is None and source is None:
+        return attributes
+    given = {OP_ATTRIBUTE: op, SOURCE_ATTRIBUTE: source}
+    return {**(attributes or {}), **{key: value for key, value in given.items() if value is not None}}
 
 
 @dataclass(slots=True)
 class SpanStart:
-    """What a span is started with; the fields that OpenTelemetry does not know are those of `start_span`."""
+    """What a span is started with that a decision may want to know."""
 
     name: str
-    kind: SpanKind = SpanKind.INTERNAL
-    attributes: types.Attributes = None
-    links: Sequence[Link] | None = ()
-    start_time: int | None = None
-    record_exception: bool = True
-    set_status_on_exception: bool = True
+    kind: SpanKind
+    attributes: types.Attributes
+    links: Sequence[Link] | None
     op: str | None = None
     source: str | None = None
     origin: str | None = None
     sampled: bool | None = None
-    activates: bool = False
 
     def of_root(self, trace_id: int, upstream: Upstream | None) -> RootStart:
         """Return what Sentry's sampler is told of a root that starts like this."""
@@ -346,29 +398,29 @@ class CurrentSpan:
     One class where the SDK stacks two generator context managers.
     """
 
-    __slots__ = ("_context", "_end_on_exit", "_span", "_start", "_token", "_tracer")
+    __slots__ = ("_end_on_exit", "_span", "_start", "_token", "_tracer")
 
-    def __init__(self, tracer: Tracer, start: SpanStart, context: Context | None, end_on_exit: bool) -> None:
+    def __init__(self, tracer: Tracer, start: tuple[Any, ...], end_on_exit: bool) -> None:
         self._tracer = tracer
         self._start = start
-        self._context = context
         self._end_on_exit = end_on_exit
 
     def start(self) -> Span:
         """Start the span of one call of a decorated function."""
-        return self._tracer.start(self._start, self._context)
+        return self._tracer.begin(*self._start)
 
     def end(self, span: trace_api.Span, error: BaseException | None) -> None:
         """End the span of one call of a decorated function."""
         if isinstance(error, Exception):
-            _record_failure(span, error, self._start)
+            record_exception, set_status_on_exception = self._start[-2:]
+            _record_failure(span, error, record_exception, set_status_on_exception)
         if self._end_on_exit:
             span.end()
 
     def __enter__(self) -> Span:
-        span = self._span = self.start()
+        span = self._span = self._tracer.begin(*self._start)
         where = put(context_api.get_current(), SPAN_KEY, span)
-        if self._context is not None and span._bridge_scopes is not None:
+        if self._start[1] is not None and span._bridge_scopes is not None:
             # A span of another provider that is started inside must find this request's scopes too.
             where = scopes_of.with_scopes(where, span._bridge_scopes)
         self._token = context_api.attach(where)
@@ -378,19 +430,24 @@ class CurrentSpan:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         context_api.detach(self._token)
-        self.end(self._span, exc)
+        if exc is None and self._end_on_exit:
+            self._span.end()
+        else:
+            self.end(self._span, exc)
 
     def __call__(self, func: F) -> F:
         """Decorate a function: each call gets a span of its own."""
         return decorate(func, lambda: self)
 
 
-def _record_failure(span: trace_api.Span, error: Exception, start: SpanStart) -> None:
+def _record_failure(
+    span: trace_api.Span, error: Exception, record_exception: bool, set_status_on_exception: bool
+) -> None:
     """Record an exception as OpenTelemetry's `use_span` does."""
     note_span_of_error(error, span)
     if not span.is_recording():
         return
-    if start.record_exception:
+    if record_exception:
         span.record_exception(error)
-    if start.set_status_on_exception:
+    if set_status_on_exception:
         span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))

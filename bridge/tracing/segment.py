@@ -45,8 +45,8 @@ class SegmentSink(Protocol):
     def streams_spans(self) -> bool:
         """Whether finished spans are sent before their root ends."""
 
-    def span_started(self) -> None:
-        """A sampled span was started."""
+    def spans_started(self, quantity: int) -> None:
+        """Sampled spans were started; told at the latest when one of them is handed over."""
 
     def segment_started(self, segment: Segment) -> None:
         """The first span of a local root was started."""
@@ -125,12 +125,14 @@ class Segment:
     __slots__ = (
         "_dsc",
         "_finished",
-        "_lock",
+        "_most",
         "_overflow",
         "_process",
         "_random_flag",
+        "_streams",
         "_trace_state",
         "_unsent",
+        "_untold",
         "abandoned",
         "closed",
         "collects",
@@ -138,6 +140,7 @@ class Segment:
         "execution",
         "first",
         "late",
+        "lock",
         "options",
         "own_scope",
         "recording",
@@ -176,12 +179,15 @@ class Segment:
         self.late = False  # follows a root that was sent before
         self.first = self  # what it follows, or itself
         self.collects = self.sends and sink is not None and sink.collects_spans
+        self._streams = sink is not None and sink.streams_spans
+        self._most = BATCH_SPANS - 1 if self._streams else options.max_spans  # finished children that may wait
         self._random_flag = RANDOM_TRACE_FLAG if random_trace_id else 0
         self.trace_flags = self.flags_of(decision.flag)
-        self._lock = threading.RLock()  # protects what is below; re-entrant, as a finalizer may end a span
+        self.lock = threading.RLock()  # protects what is below; re-entrant, as a finalizer may end a span
         self.closed = False
         self.abandoned = False  # nobody sends what ends from now on
         self._unsent = 0  # spans that were started here and not handed over
+        self._untold = 0  # spans that were started here and that the sink was not told of
         self._process = _forking.generation
         self._finished: list[SpanLike] = []
         self._overflow = 0
@@ -221,57 +227,67 @@ class Segment:
 
     def count_start(self) -> None:
         """Take note of a span that was started here, the root's own first."""
-        sink = self.sink
-        if not self.collects or sink is None:
-            return
-        with self._lock:
-            first, self._unsent = not self._unsent, self._unsent + 1
-        sink.span_started()
-        if first and not self.closed:
-            sink.segment_started(self)
+        with self.lock:
+            first = not self._unsent
+            self._unsent += 1
+            self._untold += 1
+        if first and not self.closed and self.sink is not None:
+            self.sink.segment_started(self)
+
+    def tell_started(self) -> None:
+        """Tell the sink of the spans that were started here since this was last called.
+
+        One call for many spans: counting each in the client's books would cost as much as the span's lock.
+        """
+        with self.lock:
+            untold, self._untold = self._untold, 0
+        if untold and self.sink is not None:
+            self.sink.spans_started(untold)
 
     def take(self, span: SpanLike) -> None:
         """Take a span that has just ended: the root closes the segment, a child waits for it or comes after it.
 
-        Where another sampler records what Sentry does not want, nothing is kept.
+        Where another sampler records what Sentry does not want, nothing is kept. In a forked child what the parent
+        had started is left to the parent.
         """
         if not self.collects:
             self.closed = self.closed or span is self.root
         elif self._process != _forking.generation:
-            return  # a forked child ends what its parent started: the parent does so itself
+            return
         elif span is self.root:
             self._end()
-        elif self._keep(span):
-            self.send_waiting(BATCH_SPANS)
         else:
-            self._send_late(span)
-
-    def _keep(self, span: SpanLike) -> bool:
-        """Keep a finished child; `False` if the root has been sent already."""
-        with self._lock:
-            if self.abandoned:
-                return True
-            if self.closed:
-                return False
-            if self._streams or len(self._finished) < self.options.max_spans:
-                self._finished.append(span)
-            else:
-                self._overflow += 1
-            return True
+            with self.lock:
+                late = self.closed
+                if not late:
+                    finished = self._finished
+                    if len(finished) < self._most:
+                        finished.append(span)
+                        return
+                    if not self._streams:
+                        self._overflow += 1
+                        return
+                    finished.append(span)
+            if not late:
+                self.send_waiting()
+            elif not self.abandoned:
+                self._send_late(span)
 
     def _end(self) -> None:
-        with self._lock:
+        with self.lock:
             if self.abandoned:
                 return
             finished, self._finished = self._finished, []
             self.closed = True
             self._unsent -= 1 + len(finished) + self._overflow
+        self.tell_started()
         if self.sink is not None:
             self.sink.segment_ended(self, finished, self._overflow)
 
     def _send_late(self, span: SpanLike) -> None:
-        with self._lock:
+        with self.lock:
             self._unsent -= 1
+        self.tell_started()
         if self.sink is None:
             return
         if self._streams:
@@ -282,43 +298,43 @@ class Segment:
         follower.closed = True
         self.sink.segment_ended(follower, [], 0)
 
-    @property
-    def _streams(self) -> bool:
-        return self.sink is not None and self.sink.streams_spans
-
-    def send_waiting(self, at_least: int = 1) -> None:
-        """Hand over the finished children that wait, if they are so many and spans are streamed."""
-        if len(self._finished) < at_least or self.sink is None or not self._streams:
+    def send_waiting(self) -> None:
+        """Hand over the finished children that wait, where spans are streamed."""
+        if not self._streams or self.sink is None:
             return
-        with self._lock:
+        with self.lock:
             finished, self._finished = self._finished, []
             self._unsent -= len(finished)
+        self.tell_started()
         if finished:
             self.sink.spans_ended(self, finished)
 
     def let_go(self) -> None:
         """Give up everything that was started here and not sent: it is lost, and what ends from now on with it."""
-        with self._lock:
+        with self.lock:
             lost, self._unsent = self._unsent, 0
             self._finished = []
             self.closed = self.abandoned = True
+        self.tell_started()
         if self.sink is not None and lost:
             self.sink.spans_lost(lost, with_root=True)
 
     def leave_to_parent(self) -> None:
         """Forget what is here, in a forked child: the parent sends it. What starts from now on follows up."""
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._finished = []
+        self._untold = 0
         self.closed = True
 
     def __del__(self) -> None:
         # Nobody holds a span of this segment any more: those that did not end never will.
         if self._unsent > 0 and self.sink is not None and self._process == _forking.generation:
+            self.tell_started()
             self.sink.spans_lost(self._unsent, with_root=False)
 
     def dsc(self) -> Dsc:
         """Return the dynamic sampling context, frozen by this if it was not yet."""
-        with self._lock:
+        with self.lock:
             if self._dsc is None:
                 self._dsc = self._continued_dsc() if self.upstream is not None else None
             if self._dsc is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Any
+from time import time_ns
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
@@ -19,20 +21,30 @@ from opentelemetry.trace import (
 )
 
 from bridge._guard import guard, report_fault
-from bridge._otel import SPAN_KEY
+from bridge._otel import (
+    SPAN_KEY,
+    freeze,
+    scope_of_tracer,
+    set_items,
+    shared_attributes,
+    span_limits,
+)
 from bridge.capture.semantics import infer
 from bridge.context.scope import put
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextvars import Token
     from types import TracebackType
 
+    from opentelemetry.attributes import BoundedAttributes
     from opentelemetry.context import Context
+    from opentelemetry.trace import TraceFlags
     from opentelemetry.util import types
     from typing_extensions import Self
 
     from bridge.context.scope import ScopeData, Scopes
+    from bridge.tracing.provider import Tracer
     from bridge.tracing.segment import Segment
     from bridge.tracing.upstream import Sampled, Upstream
 
@@ -182,19 +194,86 @@ class Span(trace_api.Span):
 
 
 class RecordingSpan(Span, SdkSpan):
-    """A sampled span: an SDK span for every processor, exporter and instrumentation."""
+    """A sampled span: an SDK span for every processor, exporter and instrumentation.
+
+    The SDK's constructor is not called: it makes eight objects that most spans never use, for two thirds of what a span
+    costs (benchmarks/spans.py). What the SDK's methods look for is made when it is first asked for (`__getattr__`).
+    The lock is the segment's: one for all its spans.
+    """
+
+    if not TYPE_CHECKING:
+        # Straight to the interpreter's own: the SDK's is there to keep users from making spans by hand.
+        __new__ = object.__new__
 
     segment: Segment
     origin = ORIGIN_NATIVE
     custom_name = False
     _tags: dict[str, str] | None = None
     _measurements: dict[str, dict[str, Any]] | None = None
-    _handed_over = False
+    # What the SDK's constructor would have set on each span.
+    _end_time: int | None = None
+    _status = Status(StatusCode.UNSET)
+    _record_exception = True
+    _set_status_on_exception = True
+    _record_end_metrics: Callable[[], None] | None = None
+    _trace_config = None
+    _flags: TraceFlags | None = None  # where they are not the segment's
+
+    def __init__(
+        self,
+        tracer: Tracer,
+        segment: Segment,
+        name: str,
+        kind: SpanKind,
+        attributes: types.Attributes,
+        parent: trace_api.Span | SpanContext | None,
+        parent_span_id: int | None,
+        scopes: Scopes | None,
+    ) -> None:
+        self.segment = segment
+        self._tracer = tracer
+        self._name = name
+        self._kind = kind
+        self._span_id = tracer.id_generator.generate_span_id()
+        self._parent_found = parent
+        self._parent_span_id = parent_span_id
+        self._bridge_scopes = scopes
+        self._plain: dict[str, Any] = {}
+        if attributes:
+            self._put(attributes)
+
+    def __getattr__(self, name: str) -> Any:
+        """Make what the SDK's own methods expect, when one of them is called."""
+        make = _MADE_WHEN_ASKED.get(name)
+        if make is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return self.__dict__.setdefault(name, make(self))
+
+    @property
+    def _lock(self) -> Any:  # type: ignore[override]  # the SDK sets one on each span
+        return self.segment.lock
+
+    @property
+    def trace_id(self) -> str:
+        """The trace id, 32 lower-case hex digits."""
+        return f"{self.segment.trace_id:032x}"
+
+    @property
+    def span_id(self) -> str:
+        """The span id, 16 lower-case hex digits."""
+        return f"{self._span_id:016x}"
+
+    @property
+    def attributes(self) -> types.Attributes:
+        """The span's attributes, read-only."""
+        if self._end_time is not None and "_attributes" not in self.__dict__:
+            return MappingProxyType(self._plain)
+        return MappingProxyType(cast("BoundedAttributes", self._attributes))
 
     @property
     def op(self) -> str | None:
         """The op that was given, or `None`: then it is inferred from the attributes when the span ends."""
-        value = (self._attributes or {}).get(OP_ATTRIBUTE)
+        value = self._plain.get(OP_ATTRIBUTE)
         return value if isinstance(value, str) else None
 
     @op.setter
@@ -213,7 +292,7 @@ class RecordingSpan(Span, SdkSpan):
         self.update_name(value)
 
     @property
-    def tags(self) -> Mapping[str, str]:
+    def tags(self) -> Mapping[str, Any]:
         """The span's own tags."""
         return self._tags or {}
 
@@ -224,15 +303,59 @@ class RecordingSpan(Span, SdkSpan):
 
     def set_tag(self, key: str, value: Any) -> None:
         """Set a tag of this span; on a root it is a tag of the transaction."""
-        with self._lock:
+        with self.segment.lock:
             if self._end_time is None:
                 self._tags = {**(self._tags or {}), key: value}
 
     def set_measurement(self, name: str, value: float, unit: str = "") -> None:
         """Set a measurement, such as `("memory", 12.5, "megabyte")`."""
-        with self._lock:
+        with self.segment.lock:
             if self._end_time is None:
                 self._measurements = {**(self._measurements or {}), name: {"value": value, "unit": unit}}
+
+    def set_attribute(self, key: str, value: types.AttributeValue) -> None:
+        """Set an attribute, as the SDK does."""
+        # Values of these types need no cleaning, which is nine tenths of the SDK's cost (benchmarks/spans.py).
+        if type(value) in _PLAIN_TYPES and type(key) is str and key:
+            with self.segment.lock:
+                plain = self._plain
+                if self._end_time is None and len(plain) < self._tracer.plain_attributes:
+                    plain.pop(key, None)  # what is set again is the last
+                    plain[key] = value
+                    return
+        super().set_attribute(key, value)
+
+    def set_attributes(self, attributes: Mapping[str, types.AttributeValue]) -> None:
+        """Set attributes, as the SDK does."""
+        with self.segment.lock:
+            if self._end_time is None:
+                self._put(attributes)
+                return
+        super().set_attributes(attributes)
+
+    def _put(self, attributes: Mapping[str, Any]) -> None:
+        plain = self._plain
+        if (
+            type(attributes) is dict
+            and len(plain) + len(attributes) <= self._tracer.plain_attributes
+            and _PLAIN_TYPES.issuperset(map(type, attributes.values()))
+            and _TEXT_TYPES.issuperset(map(type, attributes))
+            and "" not in attributes
+        ):
+            if plain:
+                for key in attributes:
+                    plain.pop(key, None)
+            plain.update(attributes)
+        else:
+            set_items(cast("BoundedAttributes", self._attributes), attributes)
+
+    def get_span_context(self) -> SpanContext:
+        """Return the span's ids, flags and trace state."""
+        return cast("SpanContext", self._context)
+
+    def is_recording(self) -> bool:
+        """Whether the span has not ended."""
+        return self._end_time is None
 
     def record_exception(
         self,
@@ -248,17 +371,39 @@ class RecordingSpan(Span, SdkSpan):
         if segment.options.capture_span_exceptions and segment.sink is not None:
             segment.sink.exception_recorded(exception)
 
+    def begin(self, start_time: int | None, where: Context) -> None:
+        """Start the span, at `start_time`, nanoseconds since the epoch, or now."""
+        self._start_time = time_ns() if start_time is None else start_time
+        tracer = self._tracer
+        if tracer._bridge_provider.has_processors:
+            tracer.span_processor.on_start(self, parent_context=where)
+
     def end(self, end_time: int | None = None) -> None:
         """End the span at `end_time`, nanoseconds since the epoch, or now. Never raises, never blocks on I/O."""
+        segment = self.segment
+        with segment.lock:
+            first = self._end_time is None
+            if first:
+                self._end_time = time_ns() if end_time is None else end_time
+                if "_attributes" in self.__dict__:
+                    freeze(cast("BoundedAttributes", self._attributes))
+        if not first:
+            SdkSpan.end(self, end_time)  # which says so
+            return
         try:
-            super().end(end_time)
+            if self._record_end_metrics is not None:
+                self._record_end_metrics()
+            tracer = self._tracer
+            if tracer._bridge_provider.has_processors:
+                tracer.span_processor._on_ending(self)
+                tracer.span_processor.on_end(self._readable_span())
         except Exception as error:  # a processor that somebody added
             report_fault("tracing", "a span processor raised when a span ended", error)
-        with self._lock:
-            first, self._handed_over = not self._handed_over, True
-        if first:
+        try:
+            segment.take(self)
+        except Exception as error:
             with guard("tracing", "a finished span could not be handed over"):
-                self.segment.take(self)
+                raise error
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
@@ -285,6 +430,36 @@ class RecordingSpan(Span, SdkSpan):
         """Return the name for a DSC that is about to be frozen: none while all that is known is a URL."""
         return transaction_name_of(self)
 
+    def _make_context(self) -> SpanContext:
+        segment = self.segment
+        flags = segment.trace_flags if self._flags is None else self._flags
+        return SpanContext(segment.trace_id, self._span_id, False, flags, segment.trace_state())
+
+    def _make_attributes(self) -> Any:
+        return shared_attributes(self._limits, self._plain, frozen=self._end_time is not None)
+
+    def _find_parent(self) -> SpanContext | None:
+        found = self._parent_found
+        return found.get_span_context() if isinstance(found, trace_api.Span) else found
+
+
+_PLAIN_TYPES = frozenset({str, int, float, bool})
+_TEXT_TYPES = frozenset({str})
+_MADE_WHEN_ASKED: Mapping[str, Callable[[RecordingSpan], Any]] = {
+    "_attributes": RecordingSpan._make_attributes,
+    "_context": RecordingSpan._make_context,
+    "_events": RecordingSpan._new_events,
+    "_instrumentation_info": lambda span: span._tracer.instrumentation_info,
+    "_instrumentation_scope": lambda span: scope_of_tracer(span._tracer),
+    "_limits": lambda span: span_limits(span._tracer),
+    "_links": lambda span: span._new_links(()),
+    "_parent": RecordingSpan._find_parent,
+    "_resource": lambda span: span._tracer._bridge_provider.resource,
+    "_sampler": lambda span: span._tracer._bridge_provider.sampler,
+    "_span_processor": lambda span: span._tracer.span_processor,
+}
+"""What the SDK's spans have from the start: name -> how it is made when it is first asked for."""
+
 
 def transaction_name_of(span: Any) -> str | None:
     """Return the name that a span's attributes tell; none while all that is known is a URL."""
@@ -295,23 +470,56 @@ def transaction_name_of(span: Any) -> str | None:
 class UnsampledSpan(Span, NonRecordingSpan):
     """A span that was decided against, or that is deferred: valid ids and a decision to pass on, nothing more.
 
-    It keeps what it was started with, by reference, for the DSC's name and for `trace_propagation_targets`.
+    It keeps what it was started with, by reference, for the DSC's name and for `trace_propagation_targets`. Its ids are
+    made when somebody asks: most are never asked, and they are most of its cost (benchmarks/spans.py).
     """
 
     segment: Segment
+    custom_name = False
+    _flags: TraceFlags | None = None  # where they are not the segment's
 
     def __init__(
-        self, context: SpanContext, name: str, kind: SpanKind, attributes: types.Attributes, custom_name: bool
+        self,
+        tracer: Tracer,
+        segment: Segment,
+        name: str,
+        kind: SpanKind,
+        attributes: types.Attributes,
+        parent: trace_api.Span | SpanContext | None,
+        scopes: Scopes | None,
     ) -> None:
-        super().__init__(context)
+        self.segment = segment
+        self._tracer = tracer
         self.name = name
         self.kind = kind
         self.attributes = attributes
-        self.custom_name = custom_name
+        self._parent_found = parent
+        self._bridge_scopes = scopes
+
+    def __getattr__(self, name: str) -> Any:
+        """Make the ids when they are first asked for."""
+        if name == "_context":
+            segment, span_id = self.segment, self._tracer.id_generator.generate_span_id()
+            flags = segment.trace_flags if self._flags is None else self._flags
+            made = SpanContext(segment.trace_id, span_id, False, flags, segment.trace_state())
+            return self.__dict__.setdefault(name, made)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @property
+    def _parent_span_id(self) -> int | None:  # type: ignore[override]  # a field of spans that record
+        return span_id_of(self._parent_found)
 
     def transaction_name(self) -> str | None:
         """Return the name for a DSC that is about to be frozen: none while all that is known is a URL."""
         return transaction_name_of(self)
+
+
+def span_id_of(parent: trace_api.Span | SpanContext | None) -> int | None:
+    """Return the span id of a parent, whatever kind it is."""
+    if isinstance(parent, RecordingSpan):
+        return int(parent._span_id)
+    context = parent.get_span_context() if isinstance(parent, trace_api.Span) else parent
+    return None if context is None else context.span_id
 
 
 class NoOpSpan(Span, NonRecordingSpan):
@@ -323,6 +531,10 @@ class NoOpSpan(Span, NonRecordingSpan):
     def __init__(self, context: SpanContext = INVALID_SPAN_CONTEXT, *, silent: bool = False) -> None:
         super().__init__(context)
         self.silent = silent
+
+
+NO_OP = NoOpSpan()
+"""The one that knows of no trace. It keeps nothing, so one is enough."""
 
 
 class RemoteSpan(NonRecordingSpan):

@@ -16,32 +16,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from opentelemetry.context import Context
+    from opentelemetry.util import types
 
     from bridge.delivery.dsn import Dsn
-    from bridge.tracing.provider import SpanStart
 
-_SUPPRESS_TRACING_KEY = context_api.create_key("bridge-suppress-tracing")
+SUPPRESS_TRACING_KEY = context_api.create_key("bridge-suppress-tracing")
 # Contrib's older instrumentations test this plain name as well.
 _LEGACY_SUPPRESS_KEY = "suppress_instrumentation"
 
 
 def is_suppressed(context: Context) -> bool:
     """Whether the bridge's own suppression is on; OpenTelemetry's key alone silences instrumentations only."""
-    return _SUPPRESS_TRACING_KEY in context
+    return SUPPRESS_TRACING_KEY in context
 
 
-def is_own_request(start: SpanStart, dsn: Dsn | None) -> bool:
+def is_own_request(kind: SpanKind, attributes: types.Attributes, dsn: Dsn | None) -> bool:
     """Whether a span is of a request to our own DSN, whoever makes it: those are never traced."""
-    if dsn is None or start.kind is not SpanKind.CLIENT or not start.attributes:
+    if dsn is None or kind is not SpanKind.CLIENT or not attributes:
         return False
-    url = outgoing_url(start.attributes)
+    url = outgoing_url(attributes)
     return url is not None and dsn.is_own_request(url)
 
 
 def suppressed(context: Context) -> Context:
     """Return the Context with all tracing off."""
     for key in (
-        _SUPPRESS_TRACING_KEY,
+        SUPPRESS_TRACING_KEY,
         SUPPRESS_INSTRUMENTATION_KEY,
         SUPPRESS_HTTP_INSTRUMENTATION_KEY,
         _LEGACY_SUPPRESS_KEY,
