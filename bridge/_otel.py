@@ -5,7 +5,7 @@ Each name says the OpenTelemetry versions it was seen in; `tests/test_otel_priva
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import opentelemetry.context as _context_api
 import opentelemetry.trace as _trace_api
@@ -19,16 +19,29 @@ from opentelemetry.context import (
     _SUPPRESS_INSTRUMENTATION_KEY as SUPPRESS_INSTRUMENTATION_KEY,
 )
 
+# What the SDK names the attributes of a recorded exception. Seen in 1.40 to 1.45.
+from opentelemetry.semconv.attributes.exception_attributes import (
+    EXCEPTION_ESCAPED,
+    EXCEPTION_MESSAGE,
+    EXCEPTION_STACKTRACE,
+    EXCEPTION_TYPE,
+)
+
 # Where the active span lives in a Context. Seen in 1.40 to 1.45.
 from opentelemetry.trace.propagation import _SPAN_KEY as SPAN_KEY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextvars import ContextVar
 
     from opentelemetry.context.context import Context
     from opentelemetry.trace import TracerProvider
 
 __all__ = [
+    "EXCEPTION_ESCAPED",
+    "EXCEPTION_MESSAGE",
+    "EXCEPTION_STACKTRACE",
+    "EXCEPTION_TYPE",
     "RANDOM_TRACE_FLAG",
     "SPAN_KEY",
     "SUPPRESS_HTTP_INSTRUMENTATION_KEY",
@@ -36,6 +49,8 @@ __all__ = [
     "composed_propagators",
     "context_variable",
     "counts_spans",
+    "enabled_check",
+    "event_attributes",
     "freeze",
     "global_tracer_provider",
     "record_end_metrics",
@@ -51,7 +66,6 @@ __all__ = [
     "span_processors",
     "take_off_span_processor",
     "trace_id_is_random",
-    "tracer_is_enabled",
 ]
 
 
@@ -103,6 +117,14 @@ def shared_attributes(limits: Any, plain: dict[str, Any], *, frozen: bool) -> Bo
     return made
 
 
+def event_attributes(limits: Any, attributes: dict[str, Any]) -> BoundedAttributes:
+    """Return the SDK's attributes of an event around a dict that has been cleaned."""
+    made = BoundedAttributes(limits.max_event_attributes, None, False, limits.max_attribute_length)
+    made._dict = attributes
+    made._immutable = True
+    return made
+
+
 def freeze(attributes: BoundedAttributes) -> None:
     """Keep attributes of the SDK from being written to any more."""
     attributes._immutable = True
@@ -124,10 +146,12 @@ def counts_spans(tracer: Any) -> bool:
     return metrics is not None and not type(metrics).__name__.startswith("NoOp")
 
 
-def tracer_is_enabled(tracer: Any) -> bool:
-    """Tell whether a tracer configurator left this SDK tracer on. `Tracer._is_enabled`, seen in 1.40 to 1.45."""
-    enabled = getattr(tracer, "_is_enabled", None)
-    return True if enabled is None else cast("bool", enabled())
+def enabled_check(tracer: Any) -> Callable[[], bool]:
+    """Return what tells whether a tracer configurator left this SDK tracer on.
+
+    `Tracer._is_enabled`, seen in 1.40 to 1.45.
+    """
+    return getattr(tracer, "_is_enabled", None) or (lambda: True)
 
 
 def record_end_metrics(tracer: Any, parent: Any, decision: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
+from time import time_ns
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from opentelemetry import context as context_api
@@ -18,10 +19,10 @@ from bridge._otel import (
     RANDOM_TRACE_FLAG,
     SPAN_KEY,
     counts_spans,
+    enabled_check,
     record_end_metrics,
     span_limits,
     trace_id_is_random,
-    tracer_is_enabled,
 )
 from bridge.context import scope as scopes_of
 from bridge.context.scope import SCOPES_KEY, put
@@ -43,13 +44,12 @@ from bridge.tracing.span import (
     execution,
     note_span_of_error,
     parent_of,
-    span_id_of,
 )
 from bridge.tracing.suppression import SUPPRESS_TRACING_KEY, is_own_request, is_suppressed
 from bridge.tracing.upstream import upstream_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from opentelemetry.context import Context
@@ -129,15 +129,21 @@ class Tracer(SdkTracer):
 
     _bridge_provider: TracerProvider
     _bridge_plainly: bool  # no metrics of spans are kept
+    _bridge_is_enabled: Callable[[], bool]
     plain_attributes: int
     """How many attributes a span may have without the SDK's cleaning; -1 if each value's length must be looked at."""
+    plain_events: int
+    plain_event_attributes: int
+    """The same of events, and of the attributes of one."""
 
     def _belong_to(self, provider: TracerProvider) -> None:
         limits = span_limits(self)
-        most = sys.maxsize if limits.max_span_attributes is None else limits.max_span_attributes
         self._bridge_provider = provider
         self._bridge_plainly = not counts_spans(self)
-        self.plain_attributes = most if limits.max_span_attribute_length is None else -1
+        self._bridge_is_enabled = enabled_check(self)
+        self.plain_attributes = _most(limits.max_span_attributes, limits.max_span_attribute_length)
+        self.plain_events = _most(limits.max_events, limits.max_attribute_length)
+        self.plain_event_attributes = _most(limits.max_event_attributes, limits.max_attribute_length)
 
     def start_span(
         self,
@@ -186,27 +192,36 @@ class Tracer(SdkTracer):
     ) -> Span:
         """Start a span of either API under `context`, or under what is current; always a span, never an exception."""
         span: Span
+        provider = self._bridge_provider
         try:
             where = context_api.get_current() if context is None else context
             parent: Any = where.get(SPAN_KEY)
-            # Nearly every span is a child of one of ours, and needs no decision: nothing is made for it but itself.
+            # Nearly every span is a child of one of ours that needs no decision: nothing is made for it but itself, and
+            # nothing is called that can be read (benchmarks/spans.py).
             if (
                 type(parent) in _OURS
                 and self._bridge_plainly
-                and type(self._bridge_provider.sampler) is SentrySampler
-                and not parent.segment.closed
+                and type(provider.sampler) is SentrySampler
+                and not (segment := parent.segment).closed
                 and SUPPRESS_TRACING_KEY not in where
                 and (kind is not SpanKind.CLIENT or not attributes)
-                and tracer_is_enabled(self)
+                and self._bridge_is_enabled()
             ):
-                span = self._child(name, kind, attributes, parent, where)
-                if op is not None or source is not None:
-                    span.set_attributes(named(None, op, source) or {})
+                entry: Any = where.get(SCOPES_KEY)
+                scopes = entry if entry is not None and entry.owner is parent else parent._bridge_scopes or entry
+                if not segment.recording:
+                    span = UnsampledSpan(self, segment, name, kind, attributes, parent, scopes)
+                else:
+                    if segment.collects:
+                        segment.count_start()
+                    span = RecordingSpan(self, segment, name, kind, attributes, parent, scopes)
+                    if op is not None or source is not None:
+                        span.set_attributes(named(None, op, source) or {})
             else:
                 start = SpanStart(name, kind, named(attributes, op, source), links, op, source, origin, sampled)
                 span = self._start(start, where, is_current=context is None)
-            if not isinstance(span, RecordingSpan):
-                if origin is not None and isinstance(span, UnsampledSpan):
+            if type(span) is not RecordingSpan:
+                if origin is not None and type(span) is UnsampledSpan:
                     span.custom_name = True
                 return span
             if origin is not None:
@@ -218,33 +233,18 @@ class Tracer(SdkTracer):
                 span._record_exception = False
             if not set_status_on_exception:
                 span._set_status_on_exception = False
-            span.begin(start_time, where)
+            span._start_time = time_ns() if start_time is None else start_time
+            if provider.has_processors:
+                self.span_processor.on_start(span, parent_context=where)
             return span
         except Exception as error:
             with guard("tracing", "a span could not be started"):
                 raise error
         return NO_OP
 
-    def _child(  # what `begin` does nearly always
-        self,
-        name: str,
-        kind: SpanKind,
-        attributes: types.Attributes,
-        parent: RecordingSpan | UnsampledSpan,
-        where: Context,
-    ) -> RecordingSpan | UnsampledSpan:
-        segment: Segment = parent.segment
-        entry: Any = where.get(SCOPES_KEY)
-        scopes = entry if entry is not None and entry.owner is parent else parent._bridge_scopes or entry
-        if not segment.recording:
-            return UnsampledSpan(self, segment, name, kind, attributes, parent, scopes)
-        if segment.collects:
-            segment.count_start()
-        return RecordingSpan(self, segment, name, kind, attributes, parent, span_id_of(parent), scopes)
-
     def _start(self, start: SpanStart, where: Context, *, is_current: bool) -> Span:
         parent = parent_of(where)
-        if not tracer_is_enabled(self) or is_suppressed(where):
+        if not self._bridge_is_enabled() or is_suppressed(where):
             return NO_OP if parent is None else NoOpSpan(parent.get_span_context())
         if is_own_request(start.kind, start.attributes, self._bridge_provider.options.dsn):
             return NoOpSpan(INVALID_SPAN_CONTEXT if parent is None else parent.get_span_context(), silent=True)
@@ -327,7 +327,7 @@ class Tracer(SdkTracer):
             if segment.collects:
                 segment.count_start()
             facts = (start.name, start.kind, start.attributes)
-            span = recorded = RecordingSpan(self, segment, *facts, parent, span_id_of(parent), scopes)
+            span = recorded = RecordingSpan(self, segment, *facts, parent, scopes)
             if not self._bridge_plainly:
                 flagged = bool((segment.trace_flags if flags is None else flags) & TraceFlags.SAMPLED)
                 decision = OtelDecision.RECORD_AND_SAMPLE if flagged else OtelDecision.RECORD_ONLY
@@ -339,6 +339,12 @@ class Tracer(SdkTracer):
         if segment.root is None:  # before the span's processors run: one may ask for the headers
             segment.root = span
         return span
+
+
+def _most(limit: int | None, longest: int | None) -> int:
+    if longest is not None:
+        return -1
+    return sys.maxsize if limit is None else limit
 
 
 _OURS = frozenset({RecordingSpan, UnsampledSpan})

@@ -125,14 +125,15 @@ class Segment:
     __slots__ = (
         "_dsc",
         "_finished",
+        "_handed_over",
         "_most",
         "_overflow",
         "_process",
         "_random_flag",
+        "_started",
         "_streams",
+        "_told",
         "_trace_state",
-        "_unsent",
-        "_untold",
         "abandoned",
         "closed",
         "collects",
@@ -186,8 +187,9 @@ class Segment:
         self.lock = threading.RLock()  # protects what is below; re-entrant, as a finalizer may end a span
         self.closed = False
         self.abandoned = False  # nobody sends what ends from now on
-        self._unsent = 0  # spans that were started here and not handed over
-        self._untold = 0  # spans that were started here and that the sink was not told of
+        self._started = 0  # spans that were started here, of them:
+        self._told = 0  # those that the sink was told of
+        self._handed_over = 0  # those that were handed over to be sent, or given up
         self._process = _forking.generation
         self._finished: list[SpanLike] = []
         self._overflow = 0
@@ -228,10 +230,8 @@ class Segment:
     def count_start(self) -> None:
         """Take note of a span that was started here, the root's own first."""
         with self.lock:
-            first = not self._unsent
-            self._unsent += 1
-            self._untold += 1
-        if first and not self.closed and self.sink is not None:
+            self._started = started = self._started + 1
+        if started == 1 and self.sink is not None:
             self.sink.segment_started(self)
 
     def tell_started(self) -> None:
@@ -240,9 +240,16 @@ class Segment:
         One call for many spans: counting each in the client's books would cost as much as the span's lock.
         """
         with self.lock:
-            untold, self._untold = self._untold, 0
+            untold, self._told = self._started - self._told, self._started
         if untold and self.sink is not None:
             self.sink.spans_started(untold)
+
+    def keep(self, span: SpanLike) -> bool:
+        """Keep an ended child until its root ends, if that is all there is to do; for whoever holds the lock."""
+        if self.closed or not self.collects or span is self.root or len(self._finished) >= self._most:
+            return False
+        self._finished.append(span)
+        return True
 
     def take(self, span: SpanLike) -> None:
         """Take a span that has just ended: the root closes the segment, a child waits for it or comes after it.
@@ -259,19 +266,16 @@ class Segment:
         else:
             with self.lock:
                 late = self.closed
-                if not late:
-                    finished = self._finished
-                    if len(finished) < self._most:
-                        finished.append(span)
-                        return
-                    if not self._streams:
-                        self._overflow += 1
-                        return
-                    finished.append(span)
-            if not late:
-                self.send_waiting()
-            elif not self.abandoned:
+                if late or self.keep(span):
+                    pass
+                elif self._streams:
+                    self._finished.append(span)
+                else:
+                    self._overflow += 1
+            if late:
                 self._send_late(span)
+            elif self._streams and len(self._finished) > self._most:
+                self.send_waiting()
 
     def _end(self) -> None:
         with self.lock:
@@ -279,14 +283,16 @@ class Segment:
                 return
             finished, self._finished = self._finished, []
             self.closed = True
-            self._unsent -= 1 + len(finished) + self._overflow
+            self._handed_over += 1 + len(finished) + self._overflow
         self.tell_started()
         if self.sink is not None:
             self.sink.segment_ended(self, finished, self._overflow)
 
     def _send_late(self, span: SpanLike) -> None:
         with self.lock:
-            self._unsent -= 1
+            if self.abandoned:
+                return
+            self._handed_over += 1
         self.tell_started()
         if self.sink is None:
             return
@@ -304,7 +310,7 @@ class Segment:
             return
         with self.lock:
             finished, self._finished = self._finished, []
-            self._unsent -= len(finished)
+            self._handed_over += len(finished)
         self.tell_started()
         if finished:
             self.sink.spans_ended(self, finished)
@@ -312,7 +318,7 @@ class Segment:
     def let_go(self) -> None:
         """Give up everything that was started here and not sent: it is lost, and what ends from now on with it."""
         with self.lock:
-            lost, self._unsent = self._unsent, 0
+            lost, self._handed_over = self._started - self._handed_over, self._started
             self._finished = []
             self.closed = self.abandoned = True
         self.tell_started()
@@ -323,14 +329,15 @@ class Segment:
         """Forget what is here, in a forked child: the parent sends it. What starts from now on follows up."""
         self.lock = threading.RLock()
         self._finished = []
-        self._untold = 0
+        self._told = self._started
         self.closed = True
 
     def __del__(self) -> None:
         # Nobody holds a span of this segment any more: those that did not end never will.
-        if self._unsent > 0 and self.sink is not None and self._process == _forking.generation:
+        unsent = self._started - self._handed_over
+        if unsent > 0 and self.sink is not None and self._process == _forking.generation:
             self.tell_started()
-            self.sink.spans_lost(self._unsent, with_root=False)
+            self.sink.spans_lost(unsent, with_root=False)
 
     def dsc(self) -> Dsc:
         """Return the dynamic sampling context, frozen by this if it was not yet."""

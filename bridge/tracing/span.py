@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
+from opentelemetry.sdk.trace import Event
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.trace import (
     INVALID_SPAN_CONTEXT,
@@ -22,7 +23,12 @@ from opentelemetry.trace import (
 
 from bridge._guard import guard, report_fault
 from bridge._otel import (
+    EXCEPTION_ESCAPED,
+    EXCEPTION_MESSAGE,
+    EXCEPTION_STACKTRACE,
+    EXCEPTION_TYPE,
     SPAN_KEY,
+    event_attributes,
     freeze,
     scope_of_tracer,
     set_items,
@@ -31,6 +37,7 @@ from bridge._otel import (
 )
 from bridge.capture.semantics import infer
 from bridge.context.scope import put
+from bridge.tracing.stacks import Stack, is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -218,6 +225,9 @@ class RecordingSpan(Span, SdkSpan):
     _record_end_metrics: Callable[[], None] | None = None
     _trace_config = None
     _flags: TraceFlags | None = None  # where they are not the segment's
+    _is_cleaned = False  # whether the SDK's own attributes were made
+    _plain_events: list[tuple[str, dict[str, Any], int]] | None = None
+    _has_events = False  # whether the SDK's own events were made
 
     def __init__(
         self,
@@ -227,7 +237,6 @@ class RecordingSpan(Span, SdkSpan):
         kind: SpanKind,
         attributes: types.Attributes,
         parent: trace_api.Span | SpanContext | None,
-        parent_span_id: int | None,
         scopes: Scopes | None,
     ) -> None:
         self.segment = segment
@@ -236,7 +245,6 @@ class RecordingSpan(Span, SdkSpan):
         self._kind = kind
         self._span_id = tracer.id_generator.generate_span_id()
         self._parent_found = parent
-        self._parent_span_id = parent_span_id
         self._bridge_scopes = scopes
         self._plain: dict[str, Any] = {}
         if attributes:
@@ -248,6 +256,10 @@ class RecordingSpan(Span, SdkSpan):
         if make is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return self.__dict__.setdefault(name, make(self))
+
+    @property
+    def _parent_span_id(self) -> int | None:  # type: ignore[override]  # a field of spans that others made
+        return span_id_of(self._parent_found)
 
     @property
     def _lock(self) -> Any:  # type: ignore[override]  # the SDK sets one on each span
@@ -266,7 +278,7 @@ class RecordingSpan(Span, SdkSpan):
     @property
     def attributes(self) -> types.Attributes:
         """The span's attributes, read-only."""
-        if self._end_time is not None and "_attributes" not in self.__dict__:
+        if self._end_time is not None and not self._is_cleaned:
             return MappingProxyType(self._plain)
         return MappingProxyType(cast("BoundedAttributes", self._attributes))
 
@@ -357,6 +369,34 @@ class RecordingSpan(Span, SdkSpan):
         """Whether the span has not ended."""
         return self._end_time is None
 
+    def add_event(self, name: str, attributes: types.Attributes = None, timestamp: int | None = None) -> None:
+        """Add an event, as the SDK does."""
+        most = self._tracer.plain_event_attributes
+        if not attributes or (
+            type(attributes) is dict
+            and len(attributes) <= most
+            and _PLAIN_TYPES.issuperset(map(type, attributes.values()))
+            and _TEXT_TYPES.issuperset(map(type, attributes))
+            and "" not in attributes
+        ):
+            given = dict(attributes) if attributes else {}
+            if self._keep_event(name, given, time_ns() if timestamp is None else timestamp):
+                return
+        super().add_event(name, attributes, timestamp)
+
+    def _keep_event(self, name: str, attributes: dict[str, Any], timestamp: int) -> bool:
+        """Keep an event that needs no cleaning as it is, until somebody reads it."""
+        with self.segment.lock:
+            if self._end_time is not None or self._has_events:
+                return False
+            plain = self._plain_events
+            if plain is None:
+                plain = self._plain_events = []
+            if len(plain) >= self._tracer.plain_events:
+                return False
+            plain.append((name, attributes, timestamp))
+            return True
+
     def record_exception(
         self,
         exception: BaseException,
@@ -366,34 +406,48 @@ class RecordingSpan(Span, SdkSpan):
     ) -> None:
         """Record an exception as a span event, as the SDK does."""
         note_span_of_error(exception, self)
-        super().record_exception(exception, attributes, timestamp, escaped)
+        try:
+            if attributes or not is_plain(exception) or not self._keep_exception(exception, timestamp, escaped=escaped):
+                super().record_exception(exception, attributes, timestamp, escaped)
+        except Exception as error:  # the exception's own `__str__`
+            report_fault("tracing", "an exception could not be recorded", error)
         segment = self.segment
         if segment.options.capture_span_exceptions and segment.sink is not None:
             segment.sink.exception_recorded(exception)
 
-    def begin(self, start_time: int | None, where: Context) -> None:
-        """Start the span, at `start_time`, nanoseconds since the epoch, or now."""
-        self._start_time = time_ns() if start_time is None else start_time
-        tracer = self._tracer
-        if tracer._bridge_provider.has_processors:
-            tracer.span_processor.on_start(self, parent_context=where)
+    def _keep_exception(self, error: BaseException, timestamp: int | None, *, escaped: bool) -> bool:
+        if self._tracer.plain_event_attributes < 4:
+            return False
+        kind = type(error)
+        message = str(error)
+        given = {
+            EXCEPTION_TYPE: kind.__qualname__
+            if kind.__module__ in ("builtins", "", None)
+            else f"{kind.__module__}.{kind.__qualname__}",
+            EXCEPTION_MESSAGE: message,
+            EXCEPTION_STACKTRACE: Stack(error, message),
+            EXCEPTION_ESCAPED: str(escaped),
+        }
+        return self._keep_event("exception", given, time_ns() if timestamp is None else timestamp)
 
     def end(self, end_time: int | None = None) -> None:
         """End the span at `end_time`, nanoseconds since the epoch, or now. Never raises, never blocks on I/O."""
-        segment = self.segment
+        segment, tracer = self.segment, self._tracer
         with segment.lock:
             first = self._end_time is None
             if first:
                 self._end_time = time_ns() if end_time is None else end_time
-                if "_attributes" in self.__dict__:
+                if self._is_cleaned:
                     freeze(cast("BoundedAttributes", self._attributes))
+                is_watched = tracer._bridge_provider.has_processors or self._record_end_metrics is not None
+                if not is_watched and segment.keep(self):
+                    return
         if not first:
             SdkSpan.end(self, end_time)  # which says so
             return
         try:
             if self._record_end_metrics is not None:
                 self._record_end_metrics()
-            tracer = self._tracer
             if tracer._bridge_provider.has_processors:
                 tracer.span_processor._on_ending(self)
                 tracer.span_processor.on_end(self._readable_span())
@@ -436,7 +490,21 @@ class RecordingSpan(Span, SdkSpan):
         return SpanContext(segment.trace_id, self._span_id, False, flags, segment.trace_state())
 
     def _make_attributes(self) -> Any:
+        self._is_cleaned = True
         return shared_attributes(self._limits, self._plain, frozen=self._end_time is not None)
+
+    def _make_events(self) -> Any:
+        with self.segment.lock:
+            if not self._has_events:
+                self._has_events = True
+                events = cast("Any", self)._new_events()
+                for name, attributes, timestamp in self._plain_events or ():
+                    if EXCEPTION_STACKTRACE in attributes:
+                        attributes[EXCEPTION_STACKTRACE] = str(attributes[EXCEPTION_STACKTRACE])
+                    events.append(Event(name, event_attributes(self._limits, attributes), timestamp))
+                self._plain_events = None
+                self._events = events
+            return self._events
 
     def _find_parent(self) -> SpanContext | None:
         found = self._parent_found
@@ -448,7 +516,7 @@ _TEXT_TYPES = frozenset({str})
 _MADE_WHEN_ASKED: Mapping[str, Callable[[RecordingSpan], Any]] = {
     "_attributes": RecordingSpan._make_attributes,
     "_context": RecordingSpan._make_context,
-    "_events": RecordingSpan._new_events,
+    "_events": RecordingSpan._make_events,
     "_instrumentation_info": lambda span: span._tracer.instrumentation_info,
     "_instrumentation_scope": lambda span: scope_of_tracer(span._tracer),
     "_limits": lambda span: span_limits(span._tracer),
@@ -506,7 +574,7 @@ class UnsampledSpan(Span, NonRecordingSpan):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
-    def _parent_span_id(self) -> int | None:  # type: ignore[override]  # a field of spans that record
+    def _parent_span_id(self) -> int | None:  # type: ignore[override]  # a field of spans that others made
         return span_id_of(self._parent_found)
 
     def transaction_name(self) -> str | None:
