@@ -20,10 +20,12 @@ def interleaved(
     calls: int,
     rounds: int,
     clock: Callable[[], float] = time.perf_counter,
+    settle: Callable[[], object] = bool,
 ) -> dict[str, list[float]]:
     """Run each candidate once a round, in turn; returns each one's ratios to the first, a round each.
 
-    With `time.thread_time` as the clock only what the caller's own thread does is counted.
+    With `time.thread_time` as the clock only what the caller's own thread does is counted. `settle` runs after each,
+    not timed: what one leaves to other threads must not burden the next.
     """
     for candidate in candidates.values():
         candidate(calls // 10 + 1)
@@ -36,6 +38,7 @@ def interleaved(
             began = clock()
             candidates[name](calls)
             seconds[name] = clock() - began
+            settle()
         for name in names:
             ratios[name].append(seconds[name] / seconds[names[0]])
     return ratios

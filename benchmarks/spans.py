@@ -132,7 +132,7 @@ def both_apis(work: Callable[[Any], Callable[[int], None]], sampled: bool, round
         "start_span": work(bridge.start_span),
     }
     try:
-        return interleaved(candidates, calls=CALLS, rounds=rounds, clock=time.thread_time)
+        return interleaved(candidates, calls=CALLS, rounds=rounds, clock=time.thread_time, settle=bridge.flush)
     finally:
         bridge.close()
 
@@ -152,7 +152,7 @@ def adopted(sampled: bool, rounds: int) -> dict[str, list[float]]:
         "start_span": with_root(bridge.start_span, child),
     }
     try:
-        return interleaved(candidates, calls=CALLS, rounds=rounds, clock=time.thread_time)
+        return interleaved(candidates, calls=CALLS, rounds=rounds, clock=time.thread_time, settle=bridge.flush)
     finally:
         bridge.close()
 
