@@ -380,11 +380,11 @@ class RecordingSpan(Span, SdkSpan):
             and "" not in attributes
         ):
             given = dict(attributes) if attributes else {}
-            if self._keep_event(name, given, time_ns() if timestamp is None else timestamp):
+            if self._keep_event(name, given, timestamp):
                 return
         super().add_event(name, attributes, timestamp)
 
-    def _keep_event(self, name: str, attributes: dict[str, Any], timestamp: int) -> bool:
+    def _keep_event(self, name: str, attributes: dict[str, Any], timestamp: int | None) -> bool:
         """Keep an event that needs no cleaning as it is, until somebody reads it."""
         with self.segment.lock:
             if self._end_time is not None or self._has_events:
@@ -394,7 +394,7 @@ class RecordingSpan(Span, SdkSpan):
                 plain = self._plain_events = []
             if len(plain) >= self._tracer.plain_events:
                 return False
-            plain.append((name, attributes, timestamp))
+            plain.append((name, attributes, time_ns() if timestamp is None else timestamp))
             return True
 
     def record_exception(
@@ -428,7 +428,7 @@ class RecordingSpan(Span, SdkSpan):
             EXCEPTION_STACKTRACE: Stack(error, message),
             EXCEPTION_ESCAPED: str(escaped),
         }
-        return self._keep_event("exception", given, time_ns() if timestamp is None else timestamp)
+        return self._keep_event("exception", given, timestamp)
 
     def end(self, end_time: int | None = None) -> None:
         """End the span at `end_time`, nanoseconds since the epoch, or now. Never raises, never blocks on I/O."""

@@ -306,6 +306,7 @@ class Run(SpanProcessor):
                 patch.object(logger, "propagate", False),
                 patch("opentelemetry.sdk.trace.time_ns", self.clock),
                 patch("bridge.tracing.span.time_ns", self.clock),
+                patch("bridge.tracing.provider.time_ns", self.clock),
             ):
                 for step in program:
                     self.attempt(lambda step=step: self.step(step))
