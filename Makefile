@@ -8,7 +8,7 @@ OTEL ?=
 GROUPS_OF_TESTS ?= test contrib
 ARGS ?=
 
-.PHONY: demo test check clean
+.PHONY: demo test check bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m bridge demo $(ARGS)
@@ -20,6 +20,11 @@ check: $(VENV)/.installed-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# A table for each claim about speed and memory; ARGS=--full for the rounds that docs/performance.md has.
+bench: $(VENV)/.installed-tests
+	$(BIN)/python -m pip install --quiet --group bench
+	$(BIN)/python benchmarks/all.py $(ARGS)
 
 # Dependency groups need a pip of 25.1 or later; a new virtual environment may bring an older one.
 $(BIN)/python:

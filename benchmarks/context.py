@@ -1,10 +1,11 @@
 """Claim: attaching costs what it costs on OpenTelemetry's runtime context, however much the scopes hold.
 
-`python benchmarks/context.py`
+`python benchmarks/context.py [ROUNDS]`
 """
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from harness import interleaved, table
@@ -20,7 +21,7 @@ from bridge.context.runtime import SentryRuntimeContext
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CALLS, ROUNDS = 20_000, 41
+CALLS, ROUNDS = 20_000, int(sys.argv[1]) if len(sys.argv) > 1 else 41
 
 
 def on(runtime: ContextVarsRuntimeContext, work: Callable[[int], None]) -> Callable[[int], None]:

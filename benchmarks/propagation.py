@@ -1,10 +1,11 @@
 """Claim: reading and writing our headers costs less than OpenTelemetry's W3C propagators cost on the same headers.
 
-`python benchmarks/propagation.py`
+`python benchmarks/propagation.py [ROUNDS]`
 """
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from harness import interleaved, table
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.propagators.textmap import TextMapPropagator
 
-CALLS, ROUNDS = 1_000, 41
+CALLS, ROUNDS = 1_000, int(sys.argv[1]) if len(sys.argv) > 1 else 41
 T, S = "771a43a4192642f0b136d5159a501700", "1234567890abcdef"
 DSC = {
     "trace_id": T,

@@ -228,7 +228,7 @@ class Tracer(SdkTracer):
                 span.origin = origin
                 span.custom_name = True
             if links:
-                span._links = span._new_links(links)
+                span._links = span._make_links(links)
             if not record_exception:
                 span._record_exception = False
             if not set_status_on_exception:

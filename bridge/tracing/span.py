@@ -40,13 +40,14 @@ from bridge.context.scope import put
 from bridge.tracing.stacks import Stack, is_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextvars import Token
     from types import TracebackType
 
     from opentelemetry.attributes import BoundedAttributes
     from opentelemetry.context import Context
-    from opentelemetry.trace import TraceFlags
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+    from opentelemetry.trace import Link, TraceFlags
     from opentelemetry.util import types
     from typing_extensions import Self
 
@@ -228,6 +229,7 @@ class RecordingSpan(Span, SdkSpan):
     _is_cleaned = False  # whether the SDK's own attributes were made
     _plain_events: list[tuple[str, dict[str, Any], int]] | None = None
     _has_events = False  # whether the SDK's own events were made
+    _has_links = False
 
     def __init__(
         self,
@@ -281,6 +283,21 @@ class RecordingSpan(Span, SdkSpan):
         if self._end_time is not None and not self._is_cleaned:
             return MappingProxyType(self._plain)
         return MappingProxyType(cast("BoundedAttributes", self._attributes))
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """The span's events, as they are now."""
+        return tuple(self._events) if self._has_events or self._plain_events else ()
+
+    @property
+    def links(self) -> Sequence[Link]:
+        """The span's links, as they are now."""
+        return tuple(self._links) if self._has_links else ()
+
+    @property
+    def instrumentation_scope(self) -> InstrumentationScope | None:
+        """What made the span."""
+        return cast("InstrumentationScope | None", scope_of_tracer(self._tracer))
 
     @property
     def op(self) -> str | None:
@@ -506,6 +523,10 @@ class RecordingSpan(Span, SdkSpan):
                 self._events = events
             return self._events
 
+    def _make_links(self, links: Sequence[Link]) -> Any:
+        self._has_links = True
+        return cast("Any", self)._new_links(links)
+
     def _find_parent(self) -> SpanContext | None:
         found = self._parent_found
         return found.get_span_context() if isinstance(found, trace_api.Span) else found
@@ -520,7 +541,7 @@ _MADE_WHEN_ASKED: Mapping[str, Callable[[RecordingSpan], Any]] = {
     "_instrumentation_info": lambda span: span._tracer.instrumentation_info,
     "_instrumentation_scope": lambda span: scope_of_tracer(span._tracer),
     "_limits": lambda span: span_limits(span._tracer),
-    "_links": lambda span: span._new_links(()),
+    "_links": lambda span: span._make_links(()),
     "_parent": RecordingSpan._find_parent,
     "_resource": lambda span: span._tracer._bridge_provider.resource,
     "_sampler": lambda span: span._tracer._bridge_provider.sampler,
