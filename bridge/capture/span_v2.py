@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.capture.scope_data import SDK, clean_tags, in_force, printed, user_value
 from bridge.capture.semantics import clean_attributes, status
-from bridge.capture.transaction import attributes_of, end_of, semantics_of, span_data
+from bridge.capture.transaction import attributes_of, end_of, link_payload, semantics_of, span_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from opentelemetry.trace import Link
 
     from bridge.capture.scope_data import ScopeLike
     from bridge.capture.transaction import PayloadOptions, SpanLike
@@ -82,12 +80,12 @@ def streamed_span(
         "is_segment": is_segment,
         "start_timestamp": (span.start_time or 0) / 1e9,
         "end_timestamp": end_of(span) / 1e9,
-        "attributes": {str(key): typed(value) for key, value in attributes.items() if value is not None},
+        "attributes": _typed_all(attributes),
     }
     if span.parent_span_id is not None:
         payload["parent_span_id"] = span.parent_span_id
     if span.links:
-        payload["links"] = [_link(link) for link in span.links]
+        payload["links"] = [link_payload(link, _typed_all) for link in span.links]
     return payload
 
 
@@ -101,15 +99,8 @@ def _own_attributes(span: SpanLike, own: Mapping[str, Any], options: PayloadOpti
     return attributes
 
 
-def _link(link: Link) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "trace_id": f"{link.context.trace_id:032x}",
-        "span_id": f"{link.context.span_id:016x}",
-        "sampled": bool(link.context.trace_flags.sampled),
-    }
-    if link.attributes:
-        made["attributes"] = {str(key): typed(value) for key, value in link.attributes.items()}
-    return made
+def _typed_all(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {str(key): typed(value) for key, value in attributes.items() if value is not None}
 
 
 def typed(value: Any) -> dict[str, Any]:

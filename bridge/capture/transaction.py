@@ -12,7 +12,7 @@ from bridge.capture.semantics import Semantics, clean_attributes, http_status_co
 from bridge.capture.timestamps import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.trace import Link, Status
 
@@ -157,7 +157,7 @@ def _span_facts(
     facts["status"] = status(told.status_code, told.description, attributes)
     facts["data"] = span_data(span, attributes, options)
     if links := span.links:
-        facts["links"] = [_link(link) for link in links]
+        facts["links"] = [link_payload(link, _link_attributes) for link in links]
     return facts
 
 
@@ -182,15 +182,20 @@ def _event(event: Any, options: PayloadOptions) -> dict[str, Any]:
     return {"name": event.name, "timestamp": rfc3339(event.timestamp), "attributes": attributes}
 
 
-def _link(link: Link) -> dict[str, Any]:
+def link_payload(link: Link, attributes: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    """Return a link as it is sent; `attributes` gives its attributes their form."""
     made: dict[str, Any] = {
         "trace_id": f"{link.context.trace_id:032x}",
         "span_id": f"{link.context.span_id:016x}",
         "sampled": bool(link.context.trace_flags.sampled),
     }
     if link.attributes:
-        made["attributes"] = clean_attributes(link.attributes, send_default_pii=True)
+        made["attributes"] = attributes(link.attributes)
     return made
+
+
+def _link_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return clean_attributes(attributes, send_default_pii=True)
 
 
 def _measurements(span: SpanLike) -> dict[str, dict[str, Any]]:

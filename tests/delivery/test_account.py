@@ -14,23 +14,7 @@ from bridge.delivery.outcomes import QUEUE_OVERFLOW, Outcomes
 from bridge.delivery.transport import HttpTransport
 from bridge.delivery.worker import Worker
 from tests.delivery import payloads
-from tests.delivery.sink import CLOSE_UNANSWERED, RESET_IN_REQUEST, Answer, Sink
-
-FAULTS = [
-    Answer(500),
-    Answer(503, cut=True),
-    Answer(413),
-    Answer(400),
-    Answer(200, cut=True),
-    Answer(200, dripping=True),
-    Answer(200, {"X-Sentry-Rate-Limits": "0.02:transaction:key"}),
-    Answer(200, {"X-Sentry-Rate-Limits": "0.02:error;attachment:key"}),
-    Answer(429, {"X-Sentry-Rate-Limits": "0.02:transaction;span:organization:why"}),
-    Answer(429, {"Retry-After": "0.02"}),
-    Answer(429, {"X-Sentry-Rate-Limits": "0.01::organization"}),
-    RESET_IN_REQUEST,
-    CLOSE_UNANSWERED,
-]
+from tests.delivery.sink import FAULTS, Answer, Sink
 
 
 class Books:

@@ -14,25 +14,9 @@ import bridge
 from bridge.client import Client
 from bridge.delivery import connection
 from bridge.delivery.retries import Retries
-from tests.delivery.sink import CLOSE_UNANSWERED, HANG, RESET_IN_REQUEST, Answer, Sink
+from tests.delivery.sink import FAULTS, HANG, Answer, Sink
 
 tracer = trace.get_tracer("native")
-FAULTS = [
-    Answer(500),
-    Answer(503, cut=True),
-    Answer(413),
-    Answer(400),
-    Answer(200, cut=True),
-    Answer(200, dripping=True),
-    Answer(200, {"X-Sentry-Rate-Limits": "0.02:transaction:key"}),
-    Answer(200, {"X-Sentry-Rate-Limits": "0.02:error;attachment:key,0.01:span:organization:why:and:more"}),
-    Answer(429, {"X-Sentry-Rate-Limits": "0.02:transaction;span:organization:why"}),
-    Answer(429, {"X-Sentry-Rate-Limits": "nonsense, -1:error, 0.01:span"}),
-    Answer(429, {"Retry-After": "0.02"}),
-    Answer(429, {"X-Sentry-Rate-Limits": "0.01::organization"}),
-    RESET_IN_REQUEST,
-    CLOSE_UNANSWERED,
-]
 
 
 def work(chance: random.Random) -> None:
