@@ -125,6 +125,7 @@ class Segment:
     __slots__ = (
         "_dsc",
         "_finished",
+        "_follows",
         "_handed_over",
         "_most",
         "_overflow",
@@ -139,7 +140,6 @@ class Segment:
         "collects",
         "decision",
         "execution",
-        "first",
         "late",
         "lock",
         "options",
@@ -178,7 +178,7 @@ class Segment:
         self.execution = execution
         self.own_scope: ScopeData | None = None
         self.late = False  # follows a root that was sent before
-        self.first = self  # what it follows, or itself
+        self._follows: Segment | None = None  # the first of its trace here, if it is not that itself
         self.collects = self.sends and sink is not None and sink.collects_spans
         self._streams = sink is not None and sink.streams_spans
         self._most = BATCH_SPANS - 1 if self._streams else options.max_spans  # finished children that may wait
@@ -209,9 +209,14 @@ class Segment:
             random_trace_id=bool(self._random_flag),
         )
         follower.late = True
-        follower.first = self.first
+        follower._follows = self.first
         follower._dsc = self.dsc()
         return follower
+
+    @property
+    def first(self) -> Segment:
+        """The segment that this one follows, or itself."""
+        return self._follows or self
 
     @property
     def sends(self) -> bool:
