@@ -323,17 +323,21 @@ class Tracer(SdkTracer):
         flags: TraceFlags | None = None,
     ) -> Span:
         span: RecordingSpan | UnsampledSpan
-        if segment.recording if recording is None else recording:
+        if recording is None:
+            recording = segment.recording
+        if recording:
             if segment.collects:
                 segment.count_start()
-            facts = (start.name, start.kind, start.attributes)
-            span = recorded = RecordingSpan(self, segment, *facts, parent, scopes)
-            if not self._bridge_plainly:
-                flagged = bool((segment.trace_flags if flags is None else flags) & TraceFlags.SAMPLED)
-                decision = OtelDecision.RECORD_AND_SAMPLE if flagged else OtelDecision.RECORD_ONLY
-                recorded._record_end_metrics = record_end_metrics(self, span.parent, decision)
+            span = RecordingSpan(self, segment, start.name, start.kind, start.attributes, parent, scopes)
         else:
             span = UnsampledSpan(self, segment, start.name, start.kind, start.attributes, parent, scopes)
+        if not self._bridge_plainly:
+            flagged = bool((segment.trace_flags if flags is None else flags) & TraceFlags.SAMPLED)
+            decided = OtelDecision.RECORD_AND_SAMPLE if flagged else OtelDecision.RECORD_ONLY
+            context = parent.get_span_context() if isinstance(parent, trace_api.Span) else parent
+            ended = record_end_metrics(self, context, decided if recording else OtelDecision.DROP)
+            if isinstance(span, RecordingSpan):
+                span._record_end_metrics = ended
         if flags is not None:
             span._flags = flags
         if segment.root is None:  # before the span's processors run: one may ask for the headers

@@ -6,47 +6,13 @@ import os
 import re
 import subprocess
 import sys
-import tarfile
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from tests.interop.neighbours import FOLDER, absent
+from tests.suites.sources import suite_of
 
 SUITES = {"opentelemetry-api": "tests/context", "opentelemetry-sdk": "tests/context"}
-
-
-def suite_of(package: str) -> Path:
-    """Return the tests of the installed version of a package, from its source distribution."""
-    folder = FOLDER / "suites"
-    folder.mkdir(parents=True, exist_ok=True)
-    unpacked = folder / f"{package.replace('-', '_')}-{version(package)}"
-    if not unpacked.exists():
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pip",
-                "download",
-                "--quiet",
-                "--no-deps",
-                "--no-binary",
-                package,
-                "--dest",
-                str(folder),
-                f"{package}=={version(package)}",
-            ],
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        if done.returncode:
-            absent(f"the source of {package} cannot be had: {done.stderr.strip()[-300:]}")
-        with tarfile.open(f"{unpacked}.tar.gz") as archive:
-            archive.extractall(folder, filter="data")
-    return unpacked
 
 
 def run_suite(folder: Path, tests: str, runtime_context: str) -> tuple[int, int]:

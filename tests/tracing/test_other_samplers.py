@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from opentelemetry import propagate, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -276,3 +278,23 @@ def test_our_member_is_written_for_spans_of_others() -> None:
             state = sent.headers()["tracestate"]
     assert state.startswith("sentry=s:1;")
     assert state.endswith(",a=1,b=2")
+
+
+@pytest.mark.parametrize(("sampler", "told"), [(ALWAYS_ON, "RECORD_AND_SAMPLE"), (ALWAYS_OFF, "DROP")])
+def test_the_sdk_counts_every_span(monkeypatch: pytest.MonkeyPatch, sampler: Sampler, told: str) -> None:
+    """OpenTelemetry's own metrics of spans count those that were decided against too."""
+    pytest.importorskip("opentelemetry.sdk.trace._tracer_metrics")
+    monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
+    reader = InMemoryMetricReader()
+    provider = BridgeProvider(sampler, meter_provider=MeterProvider([reader]))
+    tracer = provider.get_tracer("t")
+    with tracer.start_as_current_span("root"):
+        tracer.start_span("child").end()
+    data = reader.get_metrics_data()
+    assert data is not None
+    metrics = data.resource_metrics[0].scope_metrics[0].metrics
+    started = next(metric for metric in metrics if metric.name == "otel.sdk.span.started").data.data_points
+    assert {(p.attributes["otel.span.parent.origin"], p.attributes["otel.span.sampling_result"]) for p in started} == {
+        ("none", told),
+        ("local", told),
+    }
