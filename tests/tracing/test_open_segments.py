@@ -138,6 +138,7 @@ def test_a_forked_child_leaves_the_parents_spans_to_the_parent(lifecycle: Any) -
                     late.end()
                     root.end()
                     gc.collect()
+                    sent.client.flush(10)
                     account = sent.client.accounting()
                     names = sorted(str(span.get("description") or span.get("name")) for span in sent.spans)
                     told = f"{names} {account.started} {account.delivered} {dict(account.lost)} {account.pending}"
