@@ -229,7 +229,7 @@ def _start(
     if type(tracer) is Tracer:
         where = None if parent is CURRENT else _where(parent)
         span = tracer.begin(name, where, kind, attributes, links, start_time, True, True, op, source, origin, sampled)
-        if activates:
+        if activates and span is not NO_OP:  # which all share: it keeps no token
             span._activates = True
         return span
     with guard("tracing", "a span could not be started"):

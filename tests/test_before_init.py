@@ -6,6 +6,7 @@ import time
 
 import httpx
 import pytest
+from opentelemetry import context as context_api
 from opentelemetry import trace
 
 import bridge
@@ -111,3 +112,19 @@ def test_the_client_tells_what_it_has() -> None:
     bridge.capture_message("m")
     client.flush()
     assert [envelope.items[0].type for envelope in taken] == ["event"]
+
+
+def test_a_span_of_no_trace_is_shared_and_keeps_nothing() -> None:
+    """Suppressed blocks that overlap do not exchange their contexts: each leaves what it found."""
+    bridge.init(traces_sample_rate=1.0)
+    with bridge.suppress_tracing():
+        before = context_api.get_current()
+        first, second = bridge.start_span("first"), bridge.start_span("second")
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert context_api.get_current() is before
+        second.__exit__(None, None, None)
+        assert context_api.get_current() is before
+    assert first is second
+    assert not first._activates
