@@ -1,4 +1,4 @@
-"""All claims, one after the other: `python benchmarks/all.py [--full]`. Without it, in a minute."""
+"""All claims, one after the other: `python benchmarks/all.py [--full]`. Without it, with few rounds."""
 
 from __future__ import annotations
 

@@ -201,7 +201,29 @@ class Span(trace_api.Span):
             note_span_of_error(error, self)
 
 
-class RecordingSpan(Span, SdkSpan):
+class LocalSpan(Span):
+    """What the two kinds of spans that our tracers start have in common; their ids' context is made when asked for."""
+
+    segment: Segment
+    custom_name = False
+    _flags: TraceFlags | None = None  # where they are not the segment's
+    _parent_found: trace_api.Span | SpanContext | None
+
+    @property
+    def _parent_span_id(self) -> int | None:  # type: ignore[override]  # a field of spans that others made
+        return span_id_of(self._parent_found)
+
+    def transaction_name(self) -> str | None:
+        """Return the name for a DSC that is about to be frozen: none while all that is known is a URL."""
+        return transaction_name_of(self)
+
+    def _context_of(self, span_id: int) -> SpanContext:
+        segment = self.segment
+        flags = segment.trace_flags if self._flags is None else self._flags
+        return SpanContext(segment.trace_id, span_id, False, flags, segment.trace_state())
+
+
+class RecordingSpan(LocalSpan, SdkSpan):
     """A sampled span: an SDK span for every processor, exporter and instrumentation.
 
     The SDK's constructor is not called: it makes eight objects that most spans never use, for two thirds of what a span
@@ -213,9 +235,7 @@ class RecordingSpan(Span, SdkSpan):
         # Straight to the interpreter's own: the SDK's is there to keep users from making spans by hand.
         __new__ = object.__new__
 
-    segment: Segment
     origin = ORIGIN_NATIVE
-    custom_name = False
     _tags: dict[str, str] | None = None
     _measurements: dict[str, dict[str, Any]] | None = None
     # What the SDK's constructor would have set on each span.
@@ -225,7 +245,6 @@ class RecordingSpan(Span, SdkSpan):
     _set_status_on_exception = True
     _record_end_metrics: Callable[[], None] | None = None
     _trace_config = None
-    _flags: TraceFlags | None = None  # where they are not the segment's
     _is_cleaned = False  # whether the SDK's own attributes were made
     _plain_events: list[tuple[str, dict[str, Any], int]] | None = None
     _has_events = False  # whether the SDK's own events were made
@@ -258,10 +277,6 @@ class RecordingSpan(Span, SdkSpan):
         if make is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return self.__dict__.setdefault(name, make(self))
-
-    @property
-    def _parent_span_id(self) -> int | None:  # type: ignore[override]  # a field of spans that others made
-        return span_id_of(self._parent_found)
 
     @property
     def _lock(self) -> Any:  # type: ignore[override]  # the SDK sets one on each span
@@ -364,13 +379,7 @@ class RecordingSpan(Span, SdkSpan):
 
     def _put(self, attributes: Mapping[str, Any]) -> None:
         plain = self._plain
-        if (
-            type(attributes) is dict
-            and len(plain) + len(attributes) <= self._tracer.plain_attributes
-            and _PLAIN_TYPES.issuperset(map(type, attributes.values()))
-            and _TEXT_TYPES.issuperset(map(type, attributes))
-            and "" not in attributes
-        ):
+        if _are_plain(attributes, self._tracer.plain_attributes - len(plain)):
             if plain:
                 for key in attributes:
                     plain.pop(key, None)
@@ -388,14 +397,7 @@ class RecordingSpan(Span, SdkSpan):
 
     def add_event(self, name: str, attributes: types.Attributes = None, timestamp: int | None = None) -> None:
         """Add an event, as the SDK does."""
-        most = self._tracer.plain_event_attributes
-        if not attributes or (
-            type(attributes) is dict
-            and len(attributes) <= most
-            and _PLAIN_TYPES.issuperset(map(type, attributes.values()))
-            and _TEXT_TYPES.issuperset(map(type, attributes))
-            and "" not in attributes
-        ):
+        if not attributes or _are_plain(attributes, self._tracer.plain_event_attributes):
             given = dict(attributes) if attributes else {}
             if self._keep_event(name, given, timestamp):
                 return
@@ -497,15 +499,6 @@ class RecordingSpan(Span, SdkSpan):
         if segment.root is self and segment.execution == execution():
             segment.own_scope = data
 
-    def transaction_name(self) -> str | None:
-        """Return the name for a DSC that is about to be frozen: none while all that is known is a URL."""
-        return transaction_name_of(self)
-
-    def _make_context(self) -> SpanContext:
-        segment = self.segment
-        flags = segment.trace_flags if self._flags is None else self._flags
-        return SpanContext(segment.trace_id, self._span_id, False, flags, segment.trace_state())
-
     def _make_attributes(self) -> Any:
         self._is_cleaned = True
         return shared_attributes(self._limits, self._plain, frozen=self._end_time is not None)
@@ -534,9 +527,22 @@ class RecordingSpan(Span, SdkSpan):
 
 _PLAIN_TYPES = frozenset({str, int, float, bool})
 _TEXT_TYPES = frozenset({str})
+
+
+def _are_plain(attributes: Mapping[str, Any], most: int) -> bool:
+    """Whether attributes need none of the SDK's cleaning, and are not too many."""
+    return (
+        type(attributes) is dict
+        and len(attributes) <= most
+        and _PLAIN_TYPES.issuperset(map(type, attributes.values()))
+        and _TEXT_TYPES.issuperset(map(type, attributes))
+        and "" not in attributes
+    )
+
+
 _MADE_WHEN_ASKED: Mapping[str, Callable[[RecordingSpan], Any]] = {
     "_attributes": RecordingSpan._make_attributes,
-    "_context": RecordingSpan._make_context,
+    "_context": lambda span: span._context_of(span._span_id),
     "_events": RecordingSpan._make_events,
     "_instrumentation_info": lambda span: span._tracer.instrumentation_info,
     "_instrumentation_scope": lambda span: scope_of_tracer(span._tracer),
@@ -556,16 +562,12 @@ def transaction_name_of(span: Any) -> str | None:
     return None if found.source == "url" else found.description
 
 
-class UnsampledSpan(Span, NonRecordingSpan):
+class UnsampledSpan(LocalSpan, NonRecordingSpan):
     """A span that was decided against, or that is deferred: valid ids and a decision to pass on, nothing more.
 
     It keeps what it was started with, by reference, for the DSC's name and for `trace_propagation_targets`. Its ids are
     made when somebody asks: most are never asked, and they are most of its cost (benchmarks/spans.py).
     """
-
-    segment: Segment
-    custom_name = False
-    _flags: TraceFlags | None = None  # where they are not the segment's
 
     def __init__(
         self,
@@ -588,19 +590,9 @@ class UnsampledSpan(Span, NonRecordingSpan):
     def __getattr__(self, name: str) -> Any:
         """Make the ids when they are first asked for."""
         if name == "_context":
-            segment, span_id = self.segment, self._tracer.id_generator.generate_span_id()
-            flags = segment.trace_flags if self._flags is None else self._flags
-            made = SpanContext(segment.trace_id, span_id, False, flags, segment.trace_state())
+            made = self._context_of(self._tracer.id_generator.generate_span_id())
             return self.__dict__.setdefault(name, made)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    @property
-    def _parent_span_id(self) -> int | None:  # type: ignore[override]  # a field of spans that others made
-        return span_id_of(self._parent_found)
-
-    def transaction_name(self) -> str | None:
-        """Return the name for a DSC that is about to be frozen: none while all that is known is a URL."""
-        return transaction_name_of(self)
 
 
 def span_id_of(parent: trace_api.Span | SpanContext | None) -> int | None:
