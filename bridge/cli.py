@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bridge._version import __version__
 from bridge.delivery.dsn import Dsn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    return run(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bridge", description="Sentry and OpenTelemetry as one.")
+    parser.add_argument("--version", action="version", version=f"sentry-otel-bridge {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_demo(commands)
+    return parser
+
+
+def _command(commands: Commands, name: str, run: Callable[[Any], int], what: str) -> argparse.ArgumentParser:
+    """Add a command; what it needs is imported when it runs, so the others start fast."""
+    command = commands.add_parser(name, help=what, description=what)
+    command.set_defaults(run=run)
+    return command
 
 
 def _dsn(text: str) -> Dsn:
@@ -19,18 +43,12 @@ def _dsn(text: str) -> Dsn:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bridge", description="Sentry and OpenTelemetry as one.")
-    parser.add_argument("--version", action="version", version=f"sentry-otel-bridge {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    demo = commands.add_parser("demo", help="two HTTP services, both APIs, one trace: prints the tree")
+def _add_demo(commands: Commands) -> None:
+    demo = _command(commands, "demo", _demo, "two HTTP services, both APIs, one trace: prints the tree")
     demo.add_argument("--dsn", type=_dsn, help="send to this Sentry or Spotlight instead of a local receiver")
-    return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
-    arguments = _parser().parse_args(argv)
+def _demo(arguments: argparse.Namespace) -> int:
     from bridge.demo.run import run_demo
 
     return run_demo(arguments.dsn)
