@@ -75,6 +75,8 @@ class Client:
         self.open_segments = OpenSegments()
         self.backpressure = Backpressure(self.is_healthy)
         self._closed = False
+        self.collects_spans = self.sends and options.trace_lifecycle != "none"
+        self.streams_spans = streams
 
     @property
     def dsn(self) -> Dsn | None:
@@ -111,16 +113,6 @@ class Client:
         return self._transport is not None and not self._closed
 
     # What segments report while spans come and go (`bridge.tracing.segment.SegmentSink`).
-
-    @property
-    def collects_spans(self) -> bool:
-        """Whether spans are sent by us: with `trace_lifecycle="none"` they go another way, by OTLP say."""
-        return self.sends and self.options.trace_lifecycle != "none"
-
-    @property
-    def streams_spans(self) -> bool:
-        """Whether spans are sent as they end."""
-        return self._lifecycle.streams
 
     def spans_started(self, quantity: int) -> None:
         """Count spans that were started sampled."""
@@ -315,6 +307,7 @@ class Client:
             self.send_waiting()
             self._sender.worker.flush(seconds)
             self._closed = True
+            self.collects_spans = False
             self.open_segments.let_go_all()
             if isinstance(self._transport, HttpTransport | SpotlightTransport):
                 self._transport.stop_retrying()

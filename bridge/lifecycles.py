@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.capture.ignoring import is_ignored, without_ignored
@@ -49,9 +50,10 @@ class WholeTransactions:
 
     def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
         """Queue the transaction of a root that has ended."""
-        root, layers = segment.root, layers_of(segment)
-        self._sender.outcomes.lost(reasons.BUFFER_OVERFLOW, SPAN_CATEGORY, overflow)
-        self._sender.submit(lambda: self._envelopes(segment, root, children, layers), _losses(len(children)))
+        if overflow:
+            self._sender.outcomes.lost(reasons.BUFFER_OVERFLOW, SPAN_CATEGORY, overflow)
+        job = partial(self._envelopes, segment, segment.root, children, layers_of(segment))
+        self._sender.submit(job, _losses(len(children)))
 
     def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
         """Children go with their root."""
@@ -106,8 +108,8 @@ class StreamedSpans:
 
     def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
         """Queue spans of one segment."""
-        layers = layers_of(segment)
-        self._sender.submit(lambda: self._envelopes(segment, spans, layers), {SPAN_CATEGORY: len(spans)})
+        job = partial(self._envelopes, segment, spans, layers_of(segment))
+        self._sender.submit(job, {SPAN_CATEGORY: len(spans)})
 
     def _envelopes(self, segment: Segment, spans: Sequence[SpanLike], layers: Sequence[ScopeData]) -> list[Envelope]:
         sender, root = self._sender, segment.first.root

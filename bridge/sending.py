@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bridge._guard import guard, report_fault
@@ -59,7 +60,7 @@ class Sender:
 
         What a job left out of its envelopes, it has counted.
         """
-        if self.worker.submit(lambda: self._run(job, losses), losses.get(SPAN_CATEGORY, 0)):
+        if self.worker.submit(partial(self._run, job, losses), losses.get(SPAN_CATEGORY, 0)):
             return True
         self.lose(reasons.QUEUE_OVERFLOW, losses)
         return False

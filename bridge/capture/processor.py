@@ -67,15 +67,15 @@ class SentrySpanProcessor(SpanProcessor):
             scopes = segment.scopes
         elif segment.closed:
             segment = segment.follow_up(scopes, execution())
-        if segment.root is None:
-            segment.root = record
         for one in (span, record):
             one.segment = segment
             one._bridge_scopes = scopes
             one._parent_span_id = None if span.parent is None else span.parent.span_id
         span._bridge_record = record
         span._note_own_scope = record.note_own_scope
-        if segment.collects:
+        if not segment.was_opened:
+            segment.open(record, lambda: record)
+        elif segment.collects:
             segment.count_start()
 
     def _root(self, span: Any, parent: Any, where: Context, *, is_current: bool) -> Segment:
@@ -93,12 +93,12 @@ class SentrySpanProcessor(SpanProcessor):
         return Segment(
             context.trace_id,
             decision,
-            upstream=upstream,
-            scopes=scopes,
-            options=options,
-            sink=sink,
-            execution=execution(),
-            random_trace_id=bool(context.trace_flags & RANDOM_TRACE_FLAG),
+            scopes,
+            options,
+            sink,
+            execution(),
+            context.trace_flags & RANDOM_TRACE_FLAG,
+            upstream,
         )
 
     def _on_ending(self, span: SdkSpan) -> None:

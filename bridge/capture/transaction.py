@@ -25,6 +25,8 @@ _KIND_NAMES = {kind: kind.name for kind in SpanKind}
 class SpanLike(Protocol):
     """What is read of a span that has ended."""
 
+    is_local_root: bool
+
     @property
     def name(self) -> str: ...
     @property

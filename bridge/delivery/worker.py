@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from bridge._forking import reset_in_children
 from bridge._guard import guard, report_fault
@@ -17,15 +17,12 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     Job: TypeAlias = Callable[[], None]
+    _Entry: TypeAlias = tuple[Job, int]
+    """A job and its weight; a plain tuple, as one is made for each transaction."""
 
 DEFAULT_MAX_JOBS = 1000
 # How long jobs run on before other threads get their turn. Giving it after each costs a small job as much again.
 _YIELD_EVERY_S = 0.001
-
-
-class _Entry(NamedTuple):
-    job: Job
-    weight: int
 
 
 def run_job(job: Job) -> None:
@@ -98,7 +95,7 @@ class Worker:
             self._pending += 1
             self._weight += weight
             self._last_marker = None
-            self._queue.put(_Entry(job, weight))
+            self._queue.put((job, weight))
         return True
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -176,11 +173,11 @@ class Worker:
             if isinstance(entry, _Marker):
                 entry.set()
                 continue
-            self._run_guarded(entry.job)
+            job, weight = entry
+            self._run_guarded(job)
             if queue is not self._queue:  # the job forked, and this is the child: the thread is not the worker's
                 return
-            weight = entry.weight
-            del entry  # or the last job's memory would live until the next
+            del entry, job  # or the last job's memory would live until the next
             self._finish_one(weight)
             if time.monotonic() >= yield_at:
                 time.sleep(0)  # let threads that serve requests have the interpreter

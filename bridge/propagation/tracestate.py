@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -107,12 +108,17 @@ def format_ot_member(state: OtState) -> str:
 
 def threshold_for_rate(rate: float) -> int:
     """Return the rejection threshold of a rate in (0, 1]: a trace is kept if its random value is at least this."""
-    return min(_THRESHOLD_END - 1, max(0, _THRESHOLD_END - round(rate * _THRESHOLD_END)))
+    return min(_THRESHOLD_END - 1, max(0, _lowest_kept(rate)))
 
 
 def is_kept(random_value: int, rate: float) -> bool:
     """Tell what OpenTelemetry's consistent probability sampling decides at this rate: `R >= T`."""
-    return random_value >= _THRESHOLD_END - round(rate * _THRESHOLD_END)
+    return random_value >= _lowest_kept(rate)
+
+
+@lru_cache(maxsize=64)
+def _lowest_kept(rate: float) -> int:
+    return _THRESHOLD_END - round(rate * _THRESHOLD_END)
 
 
 def rate_for_threshold(threshold: int) -> float:

@@ -82,5 +82,5 @@ class AdoptedSpan(SpanView):
     def note_own_scope(self, data: ScopeData) -> None:
         """Take what the root's own block wrote to its current scope."""
         segment = self.segment
-        if segment is not None and segment.root is self and segment.execution == execution():
+        if segment is not None and self.is_local_root and segment.execution == execution():
             segment.own_scope = data

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
 MAX_OPEN = 10_000
 MAX_AGE_S = 24 * 3600.0
+_LOOKS_PER_AGE = 1440
 
 
 class OpenSegments:
     """Knows every local root that is open, the oldest first.
 
     Past `max_open` of them, or when one is open for longer than `max_age_s`, the oldest is let go: its spans are
-    counted as lost. That is looked at when another root starts, so it costs no thread and no timer. In a forked child
-    all of them are the parent's.
+    counted as lost. That is looked at when another root starts (age once a minute), so it costs no thread and no
+    timer. In a forked child all of them are the parent's.
     """
 
     def __init__(
@@ -33,16 +34,25 @@ class OpenSegments:
         self._max_age_s = max_age_s
         self._clock = clock
         self._since: OrderedDict[Segment, float] = OrderedDict()
+        self._next_look = 0.0  # for those that are too old
         self._begin_anew()
         reset_in_children(self)
 
     def add(self, segment: Segment) -> None:
         """Take in a root that has started."""
         now = self._clock()
-        let_go = []
         with self._lock:
             self._since[segment] = now
-            while len(self._since) > self._max_open or now - next(iter(self._since.values())) > self._max_age_s:
+        if now >= self._next_look or len(self._since) > self._max_open:
+            self._let_go(now)
+
+    def _let_go(self, now: float) -> None:
+        let_go = []
+        with self._lock:
+            self._next_look = now + self._max_age_s / _LOOKS_PER_AGE
+            while self._since and (
+                len(self._since) > self._max_open or now - next(iter(self._since.values())) > self._max_age_s
+            ):
                 let_go.append(self._since.popitem(last=False)[0])
         for oldest in let_go:
             oldest.let_go()

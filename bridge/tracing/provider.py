@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+import weakref
 from time import time_ns
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -29,7 +29,7 @@ from bridge.context.scope import SCOPES_KEY, put
 from bridge.options import Options
 from bridge.tracing.decorating import decorate
 from bridge.tracing.following import decision_of, side_by_side
-from bridge.tracing.sampler import RootStart, SentrySampler
+from bridge.tracing.sampler import SentrySampler, SpanStart
 from bridge.tracing.segment import Segment
 from bridge.tracing.span import (
     NO_OP,
@@ -130,6 +130,7 @@ class Tracer(SdkTracer):
     _bridge_provider: TracerProvider
     _bridge_plainly: bool  # no metrics of spans are kept
     _bridge_is_enabled: Callable[[], bool]
+    _bridge_flagged: tuple[Any, int] = (None, 0)  # an id generator, and the flag of the trace ids that it makes
     plain_attributes: int
     """How many attributes a span may have without the SDK's cleaning; -1 if each value's length must be looked at."""
     plain_events: int
@@ -196,17 +197,18 @@ class Tracer(SdkTracer):
         try:
             where = context_api.get_current() if context is None else context
             parent: Any = where.get(SPAN_KEY)
-            # Nearly every span is a child of one of ours that needs no decision: nothing is made for it but itself, and
-            # nothing is called that can be read (benchmarks/spans.py).
-            if (
-                type(parent) in _OURS
-                and self._bridge_plainly
-                and type(provider.sampler) is SentrySampler
-                and not (segment := parent.segment).closed
+            sampler: Any = provider.sampler
+            # Nearly every span is a child of one of ours that needs no decision, or a head that the rate alone decides
+            # about: nothing is made for those but what they are, and nothing is called that can be read
+            # (benchmarks/spans.py).
+            is_plain = (
+                self._bridge_plainly
+                and type(sampler) is SentrySampler
                 and SUPPRESS_TRACING_KEY not in where
                 and (kind is not SpanKind.CLIENT or not attributes)
                 and self._bridge_is_enabled()
-            ):
+            )
+            if is_plain and type(parent) in _OURS and not (segment := parent.segment).closed:
                 entry: Any = where.get(SCOPES_KEY)
                 scopes = entry if entry is not None and entry.owner is parent else parent._bridge_scopes or entry
                 if not segment.recording:
@@ -217,8 +219,24 @@ class Tracer(SdkTracer):
                     span = RecordingSpan(self, segment, name, kind, attributes, parent, scopes)
                     if op is not None or source is not None:
                         span.set_attributes(named(None, op, source) or {})
+            elif (
+                is_plain
+                and parent is None
+                and sampled is None
+                and getattr(provider.sampler, "traces_sampler", 0) is None
+            ):
+                span = self._start_head(name, kind, named(attributes, op, source), where, is_current=context is None)
             else:
-                start = SpanStart(name, kind, named(attributes, op, source), links, op, source, origin, sampled)
+                start = SpanStart(
+                    name,
+                    kind,
+                    named(attributes, op, source),
+                    links,
+                    op=op,
+                    source=source,
+                    origin=origin,
+                    sampled=sampled,
+                )
                 span = self._start(start, where, is_current=context is None)
             if type(span) is not RecordingSpan:
                 if origin is not None and type(span) is UnsampledSpan:
@@ -256,81 +274,98 @@ class Tracer(SdkTracer):
 
     def _start_child(self, start: SpanStart, where: Context, parent: trace_api.Span, segment: Segment) -> Span:
         scopes = scopes_of.find(where)
-        if segment.recording and segment.closed:
-            return self._make(start, segment.follow_up(scopes, execution()), parent, scopes)
+        attributes = start.attributes
+        recording, flags = segment.recording, None
         provider = self._bridge_provider
-        if isinstance(provider.sampler, SentrySampler):
-            return self._make(start, segment, parent, scopes)
-        trace_state = parent.get_span_context().trace_state
-        result = _ask(provider.sampler, start, where, segment.trace_id, trace_state)
-        start = start.with_attributes(result.attributes)
-        recording = result.decision is not OtelDecision.DROP or (provider.beside is not None and segment.sends)
-        flags = segment.flags_of(result.decision is OtelDecision.RECORD_AND_SAMPLE)
-        return self._make(start, segment, parent, scopes, recording, flags)
+        if recording and segment.closed:
+            segment = segment.follow_up(scopes, execution())
+        elif not isinstance(provider.sampler, SentrySampler):
+            trace_state = parent.get_span_context().trace_state
+            result = _ask(provider.sampler, start, where, segment.trace_id, trace_state)
+            attributes = result.attributes
+            recording = result.decision is not OtelDecision.DROP or (provider.beside is not None and segment.sends)
+            flags = segment.flags_of(result.decision is OtelDecision.RECORD_AND_SAMPLE)
+        return self._make(start.name, start.kind, attributes, segment, parent, scopes, recording, flags)
+
+    def _start_head(
+        self, name: str, kind: SpanKind, attributes: types.Attributes, where: Context, *, is_current: bool
+    ) -> Span:
+        """Start a root without a parent; of the sampler nothing is asked but the rate."""
+        entry: Any = where.get(SCOPES_KEY)
+        scopes: Scopes = scopes_of.of(None if is_current else where) if entry is None else entry
+        if scopes.propagation.parent_of_process is not None:
+            return self._start_root(SpanStart(name, kind, attributes), where, None, is_current=is_current)
+        if kind is SpanKind.SERVER or kind is SpanKind.CONSUMER:
+            scopes = scopes.for_root_of_request(None)
+        trace_id = scopes.propagation.adopt(self.id_generator.generate_trace_id)
+        decision = cast("SentrySampler", self._bridge_provider.sampler).decide_head(trace_id)
+        return self._make_root(name, kind, attributes, trace_id, decision, scopes)
 
     def _start_root(self, start: SpanStart, where: Context, parent: trace_api.Span | None, *, is_current: bool) -> Span:
-        provider = self._bridge_provider
         scopes = scopes_of.of(None if is_current else where)
         if start.kind in REQUEST_KINDS:
             scopes = scopes.for_root_of_request(parent if isinstance(parent, RemoteSpan) else None)
-        upstream = None if parent is None else upstream_of(parent)
+        start.upstream = upstream = None if parent is None else upstream_of(parent)
         if upstream is None and (parent := scopes.propagation.parent_of_process) is not None:
-            upstream = upstream_of(parent)
-        parent_context = None if upstream is None or parent is None else parent.get_span_context()
-        if upstream is None:
-            trace_id = scopes.propagation.adopt(self.id_generator.generate_trace_id)
+            start.upstream = upstream = upstream_of(parent)
+        if upstream is None or parent is None:
+            trace_id, parent_context = scopes.propagation.adopt(self.id_generator.generate_trace_id), None
         else:
-            trace_id = upstream.trace_id
-        start, decision = self._decide(start, where, trace_id, upstream)
-        if parent_context is not None:
-            is_random = bool(parent_context.trace_flags & RANDOM_TRACE_FLAG)
-        else:
-            is_random = trace_id_is_random(self.id_generator)
-        segment = Segment(
-            trace_id,
-            decision,
-            upstream=upstream,
-            scopes=scopes,
-            options=provider.options,
-            sink=provider.sink,
-            execution=execution(),
-            random_trace_id=is_random,
-        )
-        if decision.sampled is False and provider.sink is not None:
-            provider.sink.root_not_sampled(decision)
-        return self._make(start, segment, parent_context, scopes)
+            trace_id, parent_context = upstream.trace_id, parent.get_span_context()
+        start.trace_id = trace_id
+        decision, attributes = self._decide(start, where)
+        return self._make_root(start.name, start.kind, attributes, trace_id, decision, scopes, upstream, parent_context)
 
-    def _decide(
-        self, start: SpanStart, where: Context, trace_id: int, upstream: Upstream | None
-    ) -> tuple[SpanStart, Decision]:
+    def _decide(self, start: SpanStart, where: Context) -> tuple[Decision, types.Attributes]:
+        """Return the decision for a root, and the attributes that a sampler made of those it was started with."""
         sampler, beside = self._bridge_provider.sampler, self._bridge_provider.beside
         if isinstance(sampler, SentrySampler):
-            return start, sampler.decide(start.of_root(trace_id, upstream))
+            return sampler.decide(start), start.attributes
+        trace_id, upstream = start.trace_id, start.upstream
         result = _ask(sampler, start, where, trace_id, None if upstream is None else upstream.trace_state)
         if beside is None:
-            decision = decision_of(result, sampler, trace_id, upstream)
-        else:
-            decision = side_by_side(beside.decide(start.of_root(trace_id, upstream)), result)
-        return start.with_attributes(result.attributes), decision
+            return decision_of(result, sampler, trace_id, upstream), result.attributes
+        return side_by_side(beside.decide(start), result), result.attributes
+
+    def _make_root(
+        self,
+        name: str,
+        kind: SpanKind,
+        attributes: types.Attributes,
+        trace_id: int,
+        decision: Decision,
+        scopes: Scopes,
+        upstream: Upstream | None = None,
+        parent: SpanContext | None = None,
+    ) -> Span:
+        provider = self._bridge_provider
+        sink = provider.sink
+        random_flag = self._random_flag() if parent is None else parent.trace_flags & RANDOM_TRACE_FLAG
+        segment = Segment(trace_id, decision, scopes, provider.options, sink, execution(), random_flag, upstream)
+        if decision.sampled is False and sink is not None:
+            sink.root_not_sampled(decision)
+        return self._make(name, kind, attributes, segment, parent, scopes, decision.record)
+
+    def _random_flag(self) -> int:
+        """Return the flag for a trace id that the tracer's generator made, which says once whether it is random."""
+        generator = self.id_generator
+        if self._bridge_flagged[0] is not generator:
+            self._bridge_flagged = generator, RANDOM_TRACE_FLAG if trace_id_is_random(generator) else 0
+        return self._bridge_flagged[1]
 
     def _make(
         self,
-        start: SpanStart,
+        name: str,
+        kind: SpanKind,
+        attributes: types.Attributes,
         segment: Segment,
         parent: trace_api.Span | SpanContext | None,
         scopes: Scopes | None,
-        recording: bool | None = None,
+        recording: bool,
         flags: TraceFlags | None = None,
     ) -> Span:
-        span: RecordingSpan | UnsampledSpan
-        if recording is None:
-            recording = segment.recording
-        if recording:
-            if segment.collects:
-                segment.count_start()
-            span = RecordingSpan(self, segment, start.name, start.kind, start.attributes, parent, scopes)
-        else:
-            span = UnsampledSpan(self, segment, start.name, start.kind, start.attributes, parent, scopes)
+        make = RecordingSpan if recording else UnsampledSpan
+        span: RecordingSpan | UnsampledSpan = make(self, segment, name, kind, attributes, parent, scopes)
         if not self._bridge_plainly:
             flagged = bool((segment.trace_flags if flags is None else flags) & TraceFlags.SAMPLED)
             decided = OtelDecision.RECORD_AND_SAMPLE if flagged else OtelDecision.RECORD_ONLY
@@ -340,8 +375,10 @@ class Tracer(SdkTracer):
                 span._record_end_metrics = ended
         if flags is not None:
             span._flags = flags
-        if segment.root is None:  # before the span's processors run: one may ask for the headers
-            segment.root = span
+        if not segment.was_opened:  # before the span's processors run: one may ask for the headers
+            segment.open(span, weakref.ref(span))
+        elif recording and segment.collects:
+            segment.count_start()
         return span
 
 
@@ -360,38 +397,6 @@ def named(attributes: types.Attributes, op: str | None, source: str | None) -> t
         return attributes
     given = {OP_ATTRIBUTE: op, SOURCE_ATTRIBUTE: source}
     return {**(attributes or {}), **{key: value for key, value in given.items() if value is not None}}
-
-
-@dataclass(slots=True)
-class SpanStart:
-    """What a span is started with that a decision may want to know."""
-
-    name: str
-    kind: SpanKind
-    attributes: types.Attributes
-    links: Sequence[Link] | None
-    op: str | None = None
-    source: str | None = None
-    origin: str | None = None
-    sampled: bool | None = None
-
-    def of_root(self, trace_id: int, upstream: Upstream | None) -> RootStart:
-        """Return what Sentry's sampler is told of a root that starts like this."""
-        return RootStart(
-            trace_id,
-            self.name,
-            self.kind,
-            self.attributes,
-            upstream,
-            self.op,
-            self.source,
-            self.origin,
-            self.sampled,
-        )
-
-    def with_attributes(self, attributes: types.Attributes) -> SpanStart:
-        """Return the same start with the attributes that a sampler made of it."""
-        return replace(self, attributes=attributes)
 
 
 def _ask(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Link, SpanKind
     from opentelemetry.trace.span import TraceState
+    from opentelemetry.util import types
 
     from bridge.options import TracesSampler
 
@@ -38,13 +39,14 @@ _NO_ATTRIBUTES: Mapping[str, Any] = {}
 
 
 @dataclass(slots=True)
-class RootStart:
-    """What is known when a local root starts."""
+class SpanStart:
+    """What a span is started with that a decision may want to know; of a root also its trace and who began that."""
 
-    trace_id: int
     name: str
     kind: SpanKind
-    attributes: Mapping[str, Any] | None = None
+    attributes: types.Attributes = None
+    links: Sequence[Link] | None = None
+    trace_id: int = 0
     upstream: Upstream | None = None
     op: str | None = None
     source: str | None = None
@@ -94,11 +96,35 @@ def _given_sample_rand(bits: int, upstream: Upstream | None) -> str | None:
     return None if fitting is None else format_sample_rand(fitting)
 
 
+class HeadDecision(Decision):
+    """A head's decision at a rate; its numbers are made when something leaves that tells them, in the worker mostly."""
+
+    overrides = True
+    writes_threshold = True
+
+    def __init__(self, sampled: bool, trace_id: int, sample_rate: float) -> None:
+        self.sampled = self.record = self.flag = sampled
+        self.sample_rate: float = sample_rate
+        self._trace_id = trace_id
+
+    @property
+    def sample_rand(self) -> str:
+        """The trace's number, that agrees with the decision."""
+        return agreeing_sample_rand(sample_rand_for(self._trace_id, None), self.flag, self.sample_rate)
+
+    @property
+    def threshold(self) -> int | None:
+        """OpenTelemetry's rejection threshold, if it was kept."""
+        return threshold_for_rate(self.sample_rate) if self.flag else None
+
+
 def decide_by_rate(trace_id: int, rate: float, upstream: Upstream | None) -> Decision:
     """Decide at a rate: by the upstream's `sample_rand` if there is one, else as OpenTelemetry's samplers do.
 
     `sample_rand < sample_rate <=> sampled` holds either way.
     """
+    if upstream is None:
+        return HeadDecision(is_kept(trace_id & _RANDOM_MASK, rate), trace_id, rate)
     random = randomness_of(trace_id, upstream)
     rand = random.sample_rand
     kept = is_kept(random.bits, rate)
@@ -159,7 +185,16 @@ class SentrySampler(Sampler):
         """Whether anything was set to decide by."""
         return self.traces_sample_rate is not None or self.traces_sampler is not None
 
-    def decide(self, start: RootStart) -> Decision:
+    def decide_head(self, trace_id: int) -> Decision:
+        """Return the decision for a head about which nothing is asked but its trace id."""
+        if self.traces_sample_rate is None:
+            return Decision(None, sample_rand_for(trace_id, None), record=False)
+        rate = self.traces_sample_rate
+        if self._lowering is None or self._lowering() >= 1.0:
+            return HeadDecision(is_kept(trace_id & _RANDOM_MASK, rate), trace_id, rate)
+        return self._decide_by_rate(trace_id, rate, None)
+
+    def decide(self, start: SpanStart) -> Decision:
         """Return the decision for a local root."""
         upstream = start.upstream
         parent_sampled = None if upstream is None else upstream.sampled
@@ -179,13 +214,15 @@ class SentrySampler(Sampler):
 
     def _decide_by_rate(self, trace_id: int, rate: float, upstream: Upstream | None) -> Decision:
         factor = 1.0 if self._lowering is None or upstream is not None else self._lowering()
+        if factor >= 1.0:
+            return decide_by_rate(trace_id, rate, upstream)
         decision = decide_by_rate(trace_id, lowered_rate(rate, factor), upstream)
-        if factor < 1.0 and not decision.sampled:
+        if not decision.sampled:
             decision.lowered = decide_by_rate(trace_id, rate, upstream).sampled is True
         return decision
 
     @staticmethod
-    def _ask(traces_sampler: TracesSampler, start: RootStart) -> float | None:
+    def _ask(traces_sampler: TracesSampler, start: SpanStart) -> float | None:
         try:
             answer = traces_sampler(_sampling_context(start))
         except Exception as error:  # a user's callback
@@ -216,7 +253,7 @@ class SentrySampler(Sampler):
         upstream = upstream_of(parent)
         if upstream is not None and not parent.get_span_context().is_remote:
             return self._follow(upstream.sampled, attributes, upstream.trace_state)
-        start = RootStart(trace_id, name, kind or trace_api.SpanKind.INTERNAL, attributes, upstream)
+        start = SpanStart(name, kind or trace_api.SpanKind.INTERNAL, attributes, links, trace_id, upstream)
         decision = self.decide(start)
         others = None if upstream is None else upstream.trace_state
         state = trace_state_for(decision, others)
@@ -235,7 +272,7 @@ class SentrySampler(Sampler):
         return f"SentrySampler{{{how}}}"
 
 
-def _sampling_context(start: RootStart) -> dict[str, Any]:
+def _sampling_context(start: SpanStart) -> dict[str, Any]:
     upstream = start.upstream
     return {
         "name": start.name,

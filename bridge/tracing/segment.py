@@ -24,11 +24,16 @@ from bridge.propagation.tracestate import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bridge.capture.transaction import SpanLike
     from bridge.context.scope import ScopeData, Scopes
     from bridge.options import Options
     from bridge.tracing.upstream import Sampled, Upstream
 
+
+_FLAGS = tuple(TraceFlags(bits) for bits in range((RANDOM_TRACE_FLAG | TraceFlags.SAMPLED) + 1))
+"""W3C flags by their bits."""
 
 BATCH_SPANS = 1000
 """Finished spans that wait at most before they are sent, where spans are streamed."""
@@ -37,13 +42,11 @@ BATCH_SPANS = 1000
 class SegmentSink(Protocol):
     """Where segments go: the client."""
 
-    @property
-    def collects_spans(self) -> bool:
-        """Whether finished spans are sent by it at all."""
+    collects_spans: bool
+    """Whether finished spans are sent by it at all; with `trace_lifecycle="none"` they go another way, by OTLP say."""
 
-    @property
-    def streams_spans(self) -> bool:
-        """Whether finished spans are sent before their root ends."""
+    streams_spans: bool
+    """Whether finished spans are sent before their root ends."""
 
     def spans_started(self, quantity: int) -> None:
         """Sampled spans were started; told at the latest when one of them is handed over."""
@@ -73,23 +76,22 @@ class Decision:
     `sampled` is Sentry's decision, `flag` OpenTelemetry's: they differ where another sampler decides beside Sentry's.
     `overrides`: the decision was made here against, or in the place of, an upstream's, so a continued DSC says so.
     `lowered`: it would have been sampled, had the rate not been lowered for the sake of a struggling delivery.
-    `threshold` is set where OpenTelemetry's rule (`R >= T`) says the same; `random_value` is that rule's R where it
-    is not the trace id's and nobody has said so yet.
+    `threshold` is set where OpenTelemetry's rule (`R >= T`) says the same, and replaces an upstream's, by none if there
+    is none, where `writes_threshold` is; `random_value` is that rule's R where it is not the trace id's and nobody has
+    said so yet. `trace_state` is what another sampler made of the upstream's.
     """
 
-    __slots__ = (
-        "flag",
-        "lowered",
-        "overrides",
-        "random_value",
-        "record",
-        "sample_rand",
-        "sample_rate",
-        "sampled",
-        "threshold",
-        "trace_state",
-        "writes_threshold",
-    )
+    sampled: Sampled
+    sample_rate: float | None
+    record: bool
+    flag: bool
+    overrides = False
+    lowered = False
+    writes_threshold = False
+    random_value: int | None = None
+    trace_state: TraceState | None = None
+    _sample_rand: str
+    _threshold: int | None = None
 
     def __init__(
         self,
@@ -104,109 +106,116 @@ class Decision:
         writes_threshold: bool = False,
         random_value: int | None = None,
         trace_state: TraceState | None = None,
-        lowered: bool = False,
     ) -> None:
         self.sampled = sampled
-        self.lowered = lowered
-        self.sample_rand = sample_rand
+        self._sample_rand = sample_rand
         self.sample_rate = sample_rate
         self.overrides = overrides
         self.record = (sampled is True) if record is None else record
         self.flag = (sampled is True and self.record) if flag is None else flag
-        self.threshold = threshold
-        self.writes_threshold = writes_threshold  # it replaces an upstream's threshold, by none if there is none
+        self._threshold = threshold
+        self.writes_threshold = writes_threshold
         self.random_value = random_value
-        self.trace_state = trace_state  # what another sampler made of the upstream's
+        self.trace_state = trace_state
+
+    @property
+    def sample_rand(self) -> str:
+        """The trace's number in [0, 1), as it is written."""
+        return self._sample_rand
+
+    @property
+    def threshold(self) -> int | None:
+        """OpenTelemetry's rejection threshold, if its rule says the same."""
+        return self._threshold
 
 
 class Segment:
     """One local root and all below it."""
 
-    __slots__ = (
-        "_dsc",
-        "_finished",
-        "_follows",
-        "_handed_over",
-        "_most",
-        "_overflow",
-        "_process",
-        "_random_flag",
-        "_started",
-        "_streams",
-        "_told",
-        "_trace_state",
-        "abandoned",
-        "closed",
-        "collects",
-        "decision",
-        "execution",
-        "late",
-        "lock",
-        "options",
-        "own_scope",
-        "recording",
-        "root",
-        "sampled",
-        "scopes",
-        "sink",
-        "trace_flags",
-        "trace_id",
-        "upstream",
-    )
+    # What most segments never change is the class's: one is made for each root (benchmarks/spans.py).
+    upstream: Upstream | None = None
+    own_scope: ScopeData | None = None
+    late = False  # follows a root that was sent before
+    closed = False
+    abandoned = False  # nobody sends what ends from now on
+    _find_root: Callable[[], Any] | None = None
+    _follows: Segment | None = None  # the first of its trace here, if it is not that itself
+    _streams = False
+    _started = 0  # spans that were started here, of them:
+    _told = 0  # those that the sink was told of
+    _handed_over = 0  # those that were handed over to be sent, or given up
+    _overflow = 0
+    _dsc: Dsc | None = None
+    _trace_state: TraceState | None = None
 
     def __init__(
         self,
         trace_id: int,
         decision: Decision,
-        *,
-        upstream: Upstream | None,
         scopes: Scopes,
         options: Options,
         sink: SegmentSink | None,
         execution: tuple[int, Any],
-        random_trace_id: bool = False,
+        random_flag: int = 0,
+        upstream: Upstream | None = None,
     ) -> None:
+        """`execution`: what runs it (`span.execution()`); `random_flag`: `RANDOM_TRACE_FLAG` or 0."""
         self.trace_id = trace_id
         self.decision = decision
         self.sampled: Sampled = decision.sampled
         self.recording = decision.record
-        self.upstream = upstream
         self.scopes = scopes
         self.options = options
         self.sink = sink
-        self.root: Any = None
         self.execution = execution
-        self.own_scope: ScopeData | None = None
-        self.late = False  # follows a root that was sent before
-        self._follows: Segment | None = None  # the first of its trace here, if it is not that itself
-        self.collects = self.sends and sink is not None and sink.collects_spans
-        self._streams = sink is not None and sink.streams_spans
-        self._most = BATCH_SPANS - 1 if self._streams else options.max_spans  # finished children that may wait
-        self._random_flag = RANDOM_TRACE_FLAG if random_trace_id else 0
-        self.trace_flags = self.flags_of(decision.flag)
-        self.lock = threading.RLock()  # protects what is below; re-entrant, as a finalizer may end a span
-        self.closed = False
-        self.abandoned = False  # nobody sends what ends from now on
-        self._started = 0  # spans that were started here, of them:
-        self._told = 0  # those that the sink was told of
-        self._handed_over = 0  # those that were handed over to be sent, or given up
+        self.trace_flags = _FLAGS[random_flag | decision.flag]
+        self.lock = threading.RLock()  # protects what changes; re-entrant, as a finalizer may end a span
         self._process = _forking.generation
         self._finished: list[SpanLike] = []
-        self._overflow = 0
-        self._dsc: Dsc | None = None
-        self._trace_state: TraceState | None = None
+        self._most = options.max_spans  # finished children that may wait
+        self.collects = False
+        if upstream is not None:
+            self.upstream = upstream
+        if sink is not None and sink.collects_spans and self.sampled is True and self.recording:
+            self.collects = True
+            if sink.streams_spans:
+                self._streams = True
+                self._most = BATCH_SPANS - 1
+
+    @property
+    def root(self) -> Any:
+        """The span that all others here are below; `None` before there is one, and when nobody holds it any more."""
+        return None if self._find_root is None else self._find_root()
+
+    @property
+    def was_opened(self) -> bool:
+        """Whether its root was started."""
+        return self._find_root is not None
+
+    def open(self, root: Any, find_root: Callable[[], Any]) -> None:
+        """Take the span that all others here are below.
+
+        `find_root` returns it: a weak reference where nothing below the root can be without it, as it refers to this;
+        so what has ended is freed at once, and not by the garbage collector.
+        """
+        root.is_local_root = True
+        self._find_root = find_root
+        if self.collects:
+            self._started += 1
+            assert self.sink is not None
+            self.sink.segment_started(self)
 
     def follow_up(self, scopes: Scopes | None, execution: tuple[int, Any]) -> Segment:
         """Return the segment of a span that starts or ends after the root was sent: same trace, decision and DSC."""
         follower = Segment(
             self.trace_id,
             self.decision,
-            upstream=self.upstream,
-            scopes=scopes or self.scopes,
-            options=self.options,
-            sink=self.sink,
-            execution=execution,
-            random_trace_id=bool(self._random_flag),
+            scopes or self.scopes,
+            self.options,
+            self.sink,
+            execution,
+            self.trace_flags & RANDOM_TRACE_FLAG,
+            self.upstream,
         )
         follower.late = True
         follower._follows = self.first
@@ -225,7 +234,7 @@ class Segment:
 
     def flags_of(self, sampled: bool) -> TraceFlags:
         """Return W3C flags: OpenTelemetry's decision, and whether the trace id is random."""
-        return TraceFlags((TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT) | self._random_flag)
+        return _FLAGS[(self.trace_flags & RANDOM_TRACE_FLAG) | sampled]
 
     @property
     def current_scope(self) -> ScopeData:
@@ -233,11 +242,9 @@ class Segment:
         return self.scopes.current if self.own_scope is None else self.own_scope
 
     def count_start(self) -> None:
-        """Take note of a span that was started here, the root's own first."""
+        """Take note of a span that was started below the root."""
         with self.lock:
-            self._started = started = self._started + 1
-        if started == 1 and self.sink is not None:
-            self.sink.segment_started(self)
+            self._started += 1
 
     def tell_started(self) -> None:
         """Tell the sink of the spans that were started here since this was last called.
@@ -251,7 +258,7 @@ class Segment:
 
     def keep(self, span: SpanLike) -> bool:
         """Keep an ended child until its root ends, if that is all there is to do; for whoever holds the lock."""
-        if self.closed or not self.collects or span is self.root or len(self._finished) >= self._most:
+        if self.closed or not self.collects or span.is_local_root or len(self._finished) >= self._most:
             return False
         self._finished.append(span)
         return True
@@ -263,10 +270,10 @@ class Segment:
         had started is left to the parent.
         """
         if not self.collects:
-            self.closed = self.closed or span is self.root
+            self.closed = self.closed or span.is_local_root
         elif self._process != _forking.generation:
             return
-        elif span is self.root:
+        elif span.is_local_root:
             self._end()
         else:
             with self.lock:
@@ -289,8 +296,9 @@ class Segment:
             finished, self._finished = self._finished, []
             self.closed = True
             self._handed_over += 1 + len(finished) + self._overflow
-        self.tell_started()
+            untold, self._told = self._started - self._told, self._started
         if self.sink is not None:
+            self.sink.spans_started(untold)
             self.sink.segment_ended(self, finished, self._overflow)
 
     def _send_late(self, span: SpanLike) -> None:
@@ -305,7 +313,7 @@ class Segment:
             self.sink.spans_ended(self, [span])
             return
         follower = self.follow_up(getattr(span, "_bridge_scopes", None), self.execution)
-        follower.root = span
+        follower._find_root = lambda: span
         follower.closed = True
         self.sink.segment_ended(follower, [], 0)
 
@@ -370,7 +378,8 @@ class Segment:
             dsc["sample_rate"] = format_sample_rate(self.decision.sample_rate)
         if self.sampled is not None:
             dsc["sampled"] = format_flag(self.sampled)
-        if self.root is not None and (name := self.root.transaction_name()):
+        root = self.root
+        if root is not None and (name := root.transaction_name()):
             dsc["transaction"] = name
         return dsc
 

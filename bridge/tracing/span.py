@@ -101,6 +101,7 @@ class Span(trace_api.Span):
     """
 
     segment: Segment | None = None
+    is_local_root = False  # whether the first of its segment
     silent = False  # whether Sentry's headers are not written under it
     _bridge_scopes: Scopes | None = None
     _activates = False
@@ -498,7 +499,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
     def _note_own_scope(self, data: ScopeData) -> None:
         """Take what the root's own block wrote to its current scope; other tasks' and threads' writes are theirs."""
         segment = self.segment
-        if segment.root is self and segment.execution == execution():
+        if self.is_local_root and segment.execution == execution():
             segment.own_scope = data
 
     def _make_attributes(self) -> Any:

@@ -15,7 +15,7 @@ import bridge
 from bridge._guard import reraise_faults
 from bridge.propagation.baggage import parse_dsc
 from bridge.testing import capture
-from bridge.tracing.sampler import RootStart, SentrySampler
+from bridge.tracing.sampler import SentrySampler, SpanStart
 from bridge.tracing.upstream import Upstream
 
 T, S = "771a43a4192642f0b136d5159a501700", "1234567890abcdef"
@@ -109,7 +109,7 @@ def test_a_sampler_that_fails(answer: Any, caplog: pytest.LogCaptureFixture) -> 
 def test_numbers_and_decision_agree(trace_id: int, rate: float, sampled: bool | None, rand: str | None) -> None:
     """`sample_rand < sample_rate` says what was decided, whatever came and by whatever override."""
     upstream = None if rand is None else Upstream(trace_id, None, sample_rand=rand)
-    start = RootStart(trace_id, "root", SpanKind.INTERNAL, upstream=upstream, sampled=sampled)
+    start = SpanStart("root", SpanKind.INTERNAL, trace_id=trace_id, upstream=upstream, sampled=sampled)
     for sampler in (SentrySampler(rate), SentrySampler(None, lambda context: rate)):
         decision = sampler.decide(start)
         assert decision.sample_rate is not None
