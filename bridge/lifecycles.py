@@ -14,6 +14,7 @@ from bridge.context.scope import run_event_processors
 from bridge.delivery import outcomes as reasons
 from bridge.delivery.containers import span_containers
 from bridge.delivery.envelope import SPAN_CATEGORY, TRANSACTION, TRANSACTION_CATEGORY, Item
+from bridge.tracing.adopted import readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,7 +65,7 @@ class WholeTransactions:
     ) -> list[Envelope]:
         sender, options = self._sender, self._sender.options
         event: dict[str, Any] | None = transaction_payload(
-            root, children, event_id=uuid.uuid4().hex, layers=layers, options=sender.payload_options
+            root, readable(children), event_id=uuid.uuid4().hex, layers=layers, options=sender.payload_options
         )
         assert event is not None
         if segment.late:
@@ -117,7 +118,7 @@ class StreamedSpans:
         common = segment_attributes(root, layers=layers, options=options)
         made = [
             streamed_span(span, is_segment=span is root, common=common, layers=layers, options=options)
-            for span in spans
+            for span in readable(spans)
         ]
         containers, too_large = span_containers(chosen_spans(sender, made, _name_and_op_v2))
         sender.outcomes.lost(reasons.SEND_ERROR, SPAN_CATEGORY, too_large)

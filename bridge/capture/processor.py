@@ -10,14 +10,14 @@ from opentelemetry.trace import TraceFlags
 
 from bridge import _active
 from bridge._guard import guard
-from bridge._otel import RANDOM_TRACE_FLAG, sampler_of_span
+from bridge._otel import RANDOM_TRACE_FLAG, SPAN_KEY, sampler_of_span
 from bridge.context import scope as scopes_of
 from bridge.options import Options
 from bridge.tracing.adopted import AdoptedSpan
 from bridge.tracing.following import follow
 from bridge.tracing.sampler import sample_rand_for
 from bridge.tracing.segment import Decision, Segment
-from bridge.tracing.span import REQUEST_KINDS, RemoteSpan, execution, parent_of
+from bridge.tracing.span import REQUEST_KINDS, RemoteSpan, parent_of
 from bridge.tracing.upstream import upstream_of
 
 if TYPE_CHECKING:
@@ -53,30 +53,36 @@ class SentrySpanProcessor(SpanProcessor):
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         """Note on the span which segment and which scopes it belongs to."""
-        with guard("capture", "the start of a span of another provider could not be noted"):
+        try:
             where = context_api.get_current() if parent_context is None else parent_context
             self._adopt(span, where, is_current=parent_context is None)
+        except Exception as error:
+            with guard("capture", "the start of a span of another provider could not be noted"):
+                raise error
 
     def _adopt(self, span: Any, where: Context, *, is_current: bool) -> None:
-        record = AdoptedSpan(span)
-        parent = parent_of(where)
+        parent: Any = where.get(SPAN_KEY)
         segment: Segment | None = getattr(parent, "segment", None)
         scopes = scopes_of.find(where)
         if segment is None:
-            segment = self._root(span, parent, where, is_current=is_current)
+            segment = self._root(span, parent_of(where), where, is_current=is_current)
             scopes = segment.scopes
         elif segment.closed:
-            segment = segment.follow_up(scopes, execution())
-        for one in (span, record):
-            one.segment = segment
-            one._bridge_scopes = scopes
-            one._parent_span_id = None if span.parent is None else span.parent.span_id
-        span._bridge_record = record
-        span._note_own_scope = record.note_own_scope
+            segment = segment.follow_up(scopes)
+        span.segment = segment
+        span._bridge_scopes = scopes
+        above = span.parent
+        span._parent_span_id = None if above is None else above.span_id
+        span.is_local_root = False
         if not segment.was_opened:
-            segment.open(record, lambda: record)
+            root = AdoptedSpan(span)
+            span._bridge_root = root
+            span._note_own_scope = root.note_own_scope
+            span.is_local_root = True
+            segment.open(root, lambda: root)
         elif segment.collects:
-            segment.count_start()
+            with segment.lock:
+                segment.started += 1
 
     def _root(self, span: Any, parent: Any, where: Context, *, is_current: bool) -> Segment:
         options, context = self.options, span.get_span_context()
@@ -96,17 +102,24 @@ class SentrySpanProcessor(SpanProcessor):
             scopes,
             options,
             sink,
-            execution(),
             context.trace_flags & RANDOM_TRACE_FLAG,
             upstream,
         )
 
     def _on_ending(self, span: SdkSpan) -> None:
         """Take the span into its segment."""
-        with guard("capture", "a span of another provider could not be taken"):
-            record: AdoptedSpan | None = getattr(span, "_bridge_record", None)
-            if record is not None and record.segment is not None:
-                record.segment.take(record)
+        noted: Any = span
+        try:
+            segment: Segment | None = getattr(noted, "segment", None)
+            if segment is None:
+                return
+            with segment.lock:
+                kept = not noted.is_local_root and segment.keep(noted)
+            if not kept:
+                segment.take(noted._bridge_root if noted.is_local_root else AdoptedSpan(span))
+        except Exception as error:
+            with guard("capture", "a span of another provider could not be taken"):
+                raise error
 
 
 def _decision(span: Any, upstream: Upstream | None, options: Options) -> Decision:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bridge.tracing.span import ORIGIN_NATIVE, SpanView, execution, transaction_name_of
+from bridge.tracing.execution import execution
+from bridge.tracing.span import ORIGIN_NATIVE, Span, SpanView, transaction_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class AdoptedSpan(SpanView):
-    """Reads an SDK span as a payload is made of it; the SDK span keeps a reference to this, not the other way a map."""
+    """Reads an SDK span, on which `SentrySpanProcessor` noted what it belongs to, as payloads are made of it.
+
+    A local root has one from its start; for a child it is made when that is sent.
+    """
 
     origin = ORIGIN_NATIVE
     custom_name = False
@@ -24,6 +28,10 @@ class AdoptedSpan(SpanView):
     def __init__(self, span: SdkSpan) -> None:
         super().__init__(span)
         self._sdk_span = span
+        noted: Any = span
+        self.segment = noted.segment
+        self._bridge_scopes = noted._bridge_scopes
+        self._parent_span_id = noted._parent_span_id
 
     @property
     def name(self) -> str:
@@ -84,3 +92,8 @@ class AdoptedSpan(SpanView):
         segment = self.segment
         if segment is not None and self.is_local_root and segment.execution == execution():
             segment.own_scope = data
+
+
+def readable(spans: Sequence[Any]) -> list[Any]:
+    """Return finished spans as payloads are made of them: those of other providers read as ours."""
+    return [span if isinstance(span, Span) else AdoptedSpan(span) for span in spans]

@@ -41,7 +41,6 @@ from bridge.tracing.span import (
     RemoteSpan,
     Span,
     UnsampledSpan,
-    execution,
     note_span_of_error,
     parent_of,
 )
@@ -205,7 +204,7 @@ class Tracer(SdkTracer):
                 self._bridge_plainly
                 and type(sampler) is SentrySampler
                 and SUPPRESS_TRACING_KEY not in where
-                and (kind is not SpanKind.CLIENT or not attributes)
+                and (kind is not _CLIENT or not attributes)
                 and self._bridge_is_enabled()
             )
             if is_plain and type(parent) in _OURS and not (segment := parent.segment).closed:
@@ -215,7 +214,8 @@ class Tracer(SdkTracer):
                     span = UnsampledSpan(self, segment, name, kind, attributes, parent, scopes)
                 else:
                     if segment.collects:
-                        segment.count_start()
+                        with segment.lock:
+                            segment.started += 1
                     span = RecordingSpan(self, segment, name, kind, attributes, parent, scopes)
                     if op is not None or source is not None:
                         span.set_attributes(named(None, op, source) or {})
@@ -278,7 +278,7 @@ class Tracer(SdkTracer):
         recording, flags = segment.recording, None
         provider = self._bridge_provider
         if recording and segment.closed:
-            segment = segment.follow_up(scopes, execution())
+            segment = segment.follow_up(scopes)
         elif not isinstance(provider.sampler, SentrySampler):
             trace_state = parent.get_span_context().trace_state
             result = _ask(provider.sampler, start, where, segment.trace_id, trace_state)
@@ -295,7 +295,7 @@ class Tracer(SdkTracer):
         scopes: Scopes = scopes_of.of(None if is_current else where) if entry is None else entry
         if scopes.propagation.parent_of_process is not None:
             return self._start_root(SpanStart(name, kind, attributes), where, None, is_current=is_current)
-        if kind is SpanKind.SERVER or kind is SpanKind.CONSUMER:
+        if kind is not _INTERNAL and kind in REQUEST_KINDS:
             scopes = scopes.for_root_of_request(None)
         trace_id = scopes.propagation.adopt(self.id_generator.generate_trace_id)
         decision = cast("SentrySampler", self._bridge_provider.sampler).decide_head(trace_id)
@@ -341,7 +341,7 @@ class Tracer(SdkTracer):
         provider = self._bridge_provider
         sink = provider.sink
         random_flag = self._random_flag() if parent is None else parent.trace_flags & RANDOM_TRACE_FLAG
-        segment = Segment(trace_id, decision, scopes, provider.options, sink, execution(), random_flag, upstream)
+        segment = Segment(trace_id, decision, scopes, provider.options, sink, random_flag, upstream)
         if decision.sampled is False and sink is not None:
             sink.root_not_sampled(decision)
         return self._make(name, kind, attributes, segment, parent, scopes, decision.record)
@@ -378,7 +378,8 @@ class Tracer(SdkTracer):
         if not segment.was_opened:  # before the span's processors run: one may ask for the headers
             segment.open(span, weakref.ref(span))
         elif recording and segment.collects:
-            segment.count_start()
+            with segment.lock:
+                segment.started += 1
         return span
 
 
@@ -388,6 +389,8 @@ def _most(limit: int | None, longest: int | None) -> int:
     return sys.maxsize if limit is None else limit
 
 
+# Looking up a member of an enumeration costs as much as reading the Context.
+_CLIENT, _INTERNAL = SpanKind.CLIENT, SpanKind.INTERNAL
 _OURS = frozenset({RecordingSpan, UnsampledSpan})
 
 

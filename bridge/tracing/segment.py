@@ -22,6 +22,7 @@ from bridge.propagation.tracestate import (
     format_sentry_member,
     parse_ot_member,
 )
+from bridge.tracing.execution import execution
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,12 +137,14 @@ class Segment:
     upstream: Upstream | None = None
     own_scope: ScopeData | None = None
     late = False  # follows a root that was sent before
+    collects = False  # whether finished spans are kept, to be sent
+    execution: tuple[int, Any] | None = None  # what runs the root's block, where that is sent
     closed = False
     abandoned = False  # nobody sends what ends from now on
     _find_root: Callable[[], Any] | None = None
     _follows: Segment | None = None  # the first of its trace here, if it is not that itself
     _streams = False
-    _started = 0  # spans that were started here, of them:
+    started = 0  # spans that were started here, of them:
     _told = 0  # those that the sink was told of
     _handed_over = 0  # those that were handed over to be sent, or given up
     _overflow = 0
@@ -155,11 +158,10 @@ class Segment:
         scopes: Scopes,
         options: Options,
         sink: SegmentSink | None,
-        execution: tuple[int, Any],
         random_flag: int = 0,
         upstream: Upstream | None = None,
     ) -> None:
-        """`execution`: what runs it (`span.execution()`); `random_flag`: `RANDOM_TRACE_FLAG` or 0."""
+        """`random_flag`: `RANDOM_TRACE_FLAG` or 0."""
         self.trace_id = trace_id
         self.decision = decision
         self.sampled: Sampled = decision.sampled
@@ -167,17 +169,16 @@ class Segment:
         self.scopes = scopes
         self.options = options
         self.sink = sink
-        self.execution = execution
         self.trace_flags = _FLAGS[random_flag | decision.flag]
         self.lock = threading.RLock()  # protects what changes; re-entrant, as a finalizer may end a span
-        self._process = _forking.generation
-        self._finished: list[SpanLike] = []
-        self._most = options.max_spans  # finished children that may wait
-        self.collects = False
         if upstream is not None:
             self.upstream = upstream
         if sink is not None and sink.collects_spans and self.sampled is True and self.recording:
             self.collects = True
+            self.execution = execution()
+            self._process = _forking.generation
+            self._finished: list[SpanLike] = []
+            self._most = options.max_spans  # finished children that may wait
             if sink.streams_spans:
                 self._streams = True
                 self._most = BATCH_SPANS - 1
@@ -201,11 +202,11 @@ class Segment:
         root.is_local_root = True
         self._find_root = find_root
         if self.collects:
-            self._started += 1
+            self.started += 1
             assert self.sink is not None
             self.sink.segment_started(self)
 
-    def follow_up(self, scopes: Scopes | None, execution: tuple[int, Any]) -> Segment:
+    def follow_up(self, scopes: Scopes | None) -> Segment:
         """Return the segment of a span that starts or ends after the root was sent: same trace, decision and DSC."""
         follower = Segment(
             self.trace_id,
@@ -213,7 +214,6 @@ class Segment:
             scopes or self.scopes,
             self.options,
             self.sink,
-            execution,
             self.trace_flags & RANDOM_TRACE_FLAG,
             self.upstream,
         )
@@ -241,18 +241,13 @@ class Segment:
         """The current scope's data to send with: what was in force at the start, or what the root's block wrote."""
         return self.scopes.current if self.own_scope is None else self.own_scope
 
-    def count_start(self) -> None:
-        """Take note of a span that was started below the root."""
-        with self.lock:
-            self._started += 1
-
     def tell_started(self) -> None:
         """Tell the sink of the spans that were started here since this was last called.
 
         One call for many spans: counting each in the client's books would cost as much as the span's lock.
         """
         with self.lock:
-            untold, self._told = self._started - self._told, self._started
+            untold, self._told = self.started - self._told, self.started
         if untold and self.sink is not None:
             self.sink.spans_started(untold)
 
@@ -296,7 +291,7 @@ class Segment:
             finished, self._finished = self._finished, []
             self.closed = True
             self._handed_over += 1 + len(finished) + self._overflow
-            untold, self._told = self._started - self._told, self._started
+            untold, self._told = self.started - self._told, self.started
         if self.sink is not None:
             self.sink.spans_started(untold)
             self.sink.segment_ended(self, finished, self._overflow)
@@ -312,7 +307,7 @@ class Segment:
         if self._streams:
             self.sink.spans_ended(self, [span])
             return
-        follower = self.follow_up(getattr(span, "_bridge_scopes", None), self.execution)
+        follower = self.follow_up(getattr(span, "_bridge_scopes", None))
         follower._find_root = lambda: span
         follower.closed = True
         self.sink.segment_ended(follower, [], 0)
@@ -331,7 +326,7 @@ class Segment:
     def let_go(self) -> None:
         """Give up everything that was started here and not sent: it is lost, and what ends from now on with it."""
         with self.lock:
-            lost, self._handed_over = self._started - self._handed_over, self._started
+            lost, self._handed_over = self.started - self._handed_over, self.started
             self._finished = []
             self.closed = self.abandoned = True
         self.tell_started()
@@ -342,12 +337,12 @@ class Segment:
         """Forget what is here, in a forked child: the parent sends it. What starts from now on follows up."""
         self.lock = threading.RLock()
         self._finished = []
-        self._told = self._started
+        self._told = self.started
         self.closed = True
 
     def __del__(self) -> None:
         # Nobody holds a span of this segment any more: those that did not end never will.
-        unsent = self._started - self._handed_over
+        unsent = self.started - self._handed_over
         if unsent > 0 and self.sink is not None and self._process == _forking.generation:
             self.tell_started()
             self.sink.spans_lost(unsent, with_root=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from time import time_ns
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -37,6 +36,7 @@ from bridge._otel import (
 )
 from bridge.capture.semantics import infer
 from bridge.context.scope import put
+from bridge.tracing.execution import execution
 from bridge.tracing.stacks import Stack, is_plain
 
 if TYPE_CHECKING:
@@ -61,12 +61,6 @@ SOURCE_ATTRIBUTE = "sentry.source"
 HTTP_STATUS_ATTRIBUTE = "http.response.status_code"
 ORIGIN_NATIVE = "auto.otel"
 ORIGIN_MANUAL = "manual"
-
-
-def execution() -> tuple[int, Any]:
-    """Return which thread and asyncio task runs: writes of others to the current scope are not a block's own."""
-    loop = asyncio._get_running_loop()
-    return threading.get_ident(), None if loop is None else asyncio.current_task(loop)
 
 
 def is_error(error: BaseException) -> bool:
@@ -366,7 +360,8 @@ class RecordingSpan(LocalSpan, SdkSpan):
             with self.segment.lock:
                 plain = self._plain
                 if self._end_time is None and len(plain) < self._tracer.plain_attributes:
-                    plain.pop(key, None)  # what is set again is the last
+                    if key in plain:
+                        del plain[key]  # what is set again is the last
                     plain[key] = value
                     return
         super().set_attribute(key, value)
