@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 # The programs, and how many rounds are enough to see the order of magnitude.
-QUICK = {"context.py": 7, "propagation.py": 7, "spans.py": 3, "end_of_root.py": 2, "export.py": 2}
+QUICK = {"context.py": 7, "propagation.py": 7, "spans.py": 3, "request.py": 7, "end_of_root.py": 2, "export.py": 2}
+WITHOUT_ROUNDS = ("memory.py",)
 ONLY_FULL = ("scaling.py", "growth.py", "fleet.py", "fuzz_headers.py")
 
 
@@ -15,7 +16,7 @@ def main() -> int:
     """Run them; the exit code says whether each ran, not whether each goal was met."""
     full = "--full" in sys.argv
     programs: dict[str, list[str]] = {name: [] if full else [str(rounds)] for name, rounds in QUICK.items()}
-    programs |= {name: [] for name in ONLY_FULL if full}
+    programs |= {name: [] for name in (*WITHOUT_ROUNDS, *(ONLY_FULL if full else ()))}
     failed = []
     for name, arguments in programs.items():
         print(f"\n== {name}", flush=True)

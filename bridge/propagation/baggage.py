@@ -16,6 +16,9 @@ MAX_BYTES = 8192
 MAX_MEMBERS = 64
 _SPACE = " \t\r\n"
 _SENTRY_MEMBER = re.compile(r"(?:^|,)[ \t\r\n]*sentry-([^=,]+)=([^,;]*)")
+_IS_SAFE = re.compile(r"[A-Za-z0-9_.~-]*", re.ASCII).fullmatch
+_IS_CANONICAL = re.compile(r"[A-Za-z0-9_.~%=,-]*", re.ASCII).fullmatch
+"""Whether a DSC's members stand as we write them: no white space, no properties, everything else encoded."""
 _REMEMBERED_TEXTS = 256
 _decoded = lru_cache(_REMEMBERED_TEXTS)(unquote)  # releases and transactions come again with every request
 
@@ -41,6 +44,8 @@ def split_baggage(header: str) -> tuple[Dsc, list[str]]:
         ]
     dsc = Dsc(found)
     if header.count(",") + 1 == len(found):
+        if len(dsc) == len(found) and _IS_CANONICAL(header):
+            dsc._text = header  # it is passed on, so it need not be written again
         return dsc, []
     others = [member for key, member in _members(header) if not key.startswith(SENTRY_PREFIX)]
     return dsc, others
@@ -72,7 +77,8 @@ def render_dsc(dsc: Mapping[str, str]) -> str:
 
 
 def _encoded(value: str) -> str:
-    return quote(value, safe="", errors="replace")
+    # Most values have nothing to encode; quote() takes three times as long to find that.
+    return value if _IS_SAFE(value) else quote(value, safe="", errors="replace")
 
 
 def merge_baggage(dsc_text: str, *others: str) -> str:
