@@ -74,6 +74,7 @@ class SentrySpanProcessor(SpanProcessor):
         above = span.parent
         span._parent_span_id = None if above is None else above.span_id
         span.is_local_root = False
+        span._bridge_parent = parent  # while a span is held its root is, to which its segment refers weakly
         if not segment.was_opened:
             root = AdoptedSpan(span)
             span._bridge_root = root

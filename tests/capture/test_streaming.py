@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 import bridge
+import bridge.otel
 from bridge import sending
 from bridge.capture.span_v2 import typed
 from bridge.delivery.containers import span_containers
@@ -134,6 +136,22 @@ def test_a_child_that_comes_late_belongs_to_its_segment() -> None:
         assert sent.tree() == ["root", ["slow", "late", ["below"]]]
     assert {values(span)["sentry.segment.id"] for span in spans.values()} == {root.span_id}
     assert [name for name, span in spans.items() if span["is_segment"]] == ["root"]
+
+
+def test_a_late_child_below_spans_of_several_providers_finds_its_segment() -> None:
+    """Nobody holds the root any more, and one of the spans between is another provider's: it is no one's orphan."""
+    other = TracerProvider(shutdown_on_exit=False)
+    other.add_span_processor(bridge.otel.SentrySpanProcessor())
+    with capture(trace_lifecycle="stream") as sent:
+        with bridge.start_span("root") as root:
+            segment_id = root.span_id
+            with other.get_tracer("other").start_as_current_span("between"):
+                late = bridge.start_inactive_span("late")
+        assert late.root_span is root
+        del root
+        late.end()
+        [span] = [span for span in sent.spans if span["name"] == "late"]
+        assert span["attributes"]["sentry.segment.id"]["value"] == segment_id
 
 
 def test_hooks_and_rules() -> None:

@@ -35,6 +35,7 @@ def run_suite(folder: Path, tests: str, runtime_context: str) -> tuple[int, int]
 
 
 @pytest.mark.neighbour
+@pytest.mark.suite
 @pytest.mark.parametrize("package", SUITES)
 def test_the_context_suite_passes(package: str) -> None:
     """The same number of tests, and our runtime context was really the one that they used."""

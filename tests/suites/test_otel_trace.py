@@ -44,6 +44,7 @@ def run_suite(folder: Path, provider: str, result: Path) -> tuple[dict[str, str]
 
 
 @pytest.mark.neighbour
+@pytest.mark.suite
 def test_the_trace_suite_passes(tmp_path: Path) -> None:
     """What passes on theirs passes on ours but for what is named, which fails; and ours was really the one in use."""
     folder = suite_of("opentelemetry-sdk")
