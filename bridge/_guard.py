@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
 _lock = threading.Lock()  # protects _counts
@@ -25,6 +27,20 @@ def fault_counts() -> dict[str, int]:
     """Return how often each cause was stopped in this process."""
     with _lock:
         return dict(_counts)
+
+
+@contextmanager
+def counting_afresh() -> Iterator[None]:
+    """Count from nothing for a block, so that what was logged before is logged again; the old counts come back."""
+    before = fault_counts()
+    with _lock:
+        _counts.clear()
+    try:
+        yield
+    finally:
+        with _lock:
+            _counts.clear()
+            _counts.update(before)
 
 
 def report_fault(room: str, cause: str, error: BaseException) -> None:

@@ -5,6 +5,8 @@ Each name says the OpenTelemetry versions it was seen in; `tests/test_otel_priva
 
 from __future__ import annotations
 
+import importlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import opentelemetry.context as _context_api
@@ -31,7 +33,7 @@ from opentelemetry.semconv.attributes.exception_attributes import (
 from opentelemetry.trace.propagation import _SPAN_KEY as SPAN_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextvars import ContextVar
 
     from opentelemetry.context.context import Context
@@ -53,6 +55,9 @@ __all__ = [
     "event_attributes",
     "freeze",
     "global_tracer_provider",
+    "put_clock_of_sdk",
+    "put_span_processors",
+    "put_tracer_provider",
     "record_end_metrics",
     "root_sampler",
     "runtime_context",
@@ -66,6 +71,8 @@ __all__ = [
     "span_processors",
     "take_off_span_processor",
     "trace_id_is_random",
+    "tracer_provider_is_fixed",
+    "unbinding_proxies",
 ]
 
 
@@ -92,6 +99,58 @@ def global_tracer_provider() -> TracerProvider | None:
     return _trace_api._TRACER_PROVIDER
 
 
+def tracer_provider_is_fixed() -> bool:
+    """Whether OpenTelemetry refuses another global provider.
+
+    `opentelemetry.trace._TRACER_PROVIDER_SET_ONCE` and `Once._done`, seen in 1.40 to 1.45.
+    """
+    return _trace_api._TRACER_PROVIDER_SET_ONCE._done
+
+
+def put_tracer_provider(provider: TracerProvider | None, *, fixed: bool) -> None:
+    """Put another global provider, or none, in place, and let OpenTelemetry refuse or take the next one."""
+    _trace_api._TRACER_PROVIDER = provider
+    _trace_api._TRACER_PROVIDER_SET_ONCE._done = fixed
+
+
+@contextmanager
+def unbinding_proxies() -> Iterator[None]:
+    """Let go, at the end of a block, of the provider that module-level tracers found in it.
+
+    A tracer that was asked for before there was a provider binds to the first one for ever.
+    `ProxyTracer._tracer` and `_real_tracer`, seen in 1.40 to 1.45.
+    """
+    bound: list[Any] = []
+    binding = vars(_trace_api.ProxyTracer)["_tracer"]
+
+    def tracer(proxy: Any) -> Any:
+        if proxy._real_tracer is None:
+            found = binding.fget(proxy)
+            if proxy._real_tracer is not None:
+                bound.append(proxy)
+            return found
+        return proxy._real_tracer
+
+    setattr(_trace_api.ProxyTracer, "_tracer", property(tracer))  # noqa: B010 - a property, which mypy takes for fixed
+    try:
+        yield
+    finally:
+        setattr(_trace_api.ProxyTracer, "_tracer", binding)  # noqa: B010 - the same
+        for proxy in bound:
+            proxy._real_tracer = None
+
+
+def put_clock_of_sdk(time_ns: Callable[[], int]) -> Callable[[], int]:
+    """Let the SDK's own spans and events go by another clock; returns the one before.
+
+    `opentelemetry.sdk.trace.time_ns`, seen in 1.40 to 1.45.
+    """
+    module: Any = importlib.import_module("opentelemetry.sdk.trace")
+    before: Callable[[], int] = module.time_ns
+    module.time_ns = time_ns
+    return before
+
+
 def span_processors(provider: Any) -> tuple[Any, ...]:
     """Return the processors of an SDK provider. `_active_span_processor._span_processors`, seen in 1.40 to 1.45."""
     return tuple(getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ()))
@@ -104,6 +163,15 @@ def take_off_span_processor(provider: Any, processor: Any) -> None:
         return
     with active._lock:  # guards the same tuple in the SDK's add_span_processor
         active._span_processors = tuple(p for p in active._span_processors if p is not processor)
+
+
+def put_span_processors(provider: Any, processors: tuple[Any, ...]) -> None:
+    """Give an SDK provider these processors and no others."""
+    active = getattr(provider, "_active_span_processor", None)
+    if active is None or not hasattr(active, "_span_processors"):
+        return
+    with active._lock:  # guards the same tuple in the SDK's add_span_processor
+        active._span_processors = processors
 
 
 def shared_attributes(limits: Any, plain: dict[str, Any], *, frozen: bool) -> BoundedAttributes:

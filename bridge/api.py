@@ -75,7 +75,7 @@ def init(dsn: str | None = None, **options: Unpack[InitOptions]) -> Client:
     that does not exist and `ValueError` for a value that cannot be used, before anything is changed.
     """
     global _atexit_registered
-    resolved = resolve({"dsn": dsn, **options})
+    resolved = resolve(_active.amended({"dsn": dsn, **options}))
     client = Client(resolved)
     with _init_lock:
         _take_down(_client())

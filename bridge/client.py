@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import socket
 import time
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 
+from bridge import _sources
 from bridge._guard import guard, report_fault
 from bridge._version import __version__
 from bridge.capture.event import exception_event, message_event
@@ -164,8 +164,8 @@ class Client:
                 return None
             event = exception_event(
                 error,
-                event_id=uuid.uuid4().hex,
-                timestamp_ns=time.time_ns(),
+                event_id=_sources.current.error_id(),
+                timestamp_ns=_sources.current.time_ns(),
                 with_locals=self.options.send_default_pii,
             )
             facts = {"exc_info": (type(error), error, error.__traceback__), **(hint or {})}
@@ -183,7 +183,8 @@ class Client:
         if not self.sends:
             return None
         with guard("capture", "a message could not be captured"):
-            event = message_event(str(message), event_id=uuid.uuid4().hex, timestamp_ns=time.time_ns())
+            sources = _sources.current
+            event = message_event(str(message), event_id=sources.error_id(), timestamp_ns=sources.time_ns())
             if level is not None:
                 event["level"] = level
             return self._capture(event, dict(hint or {}), call, None, "info")
@@ -240,8 +241,9 @@ class Client:
         link: TraceLink,
         default_level: str | None,
     ) -> None:
-        event.setdefault("event_id", uuid.uuid4().hex)
-        event.setdefault("timestamp", rfc3339(time.time_ns()))
+        if "event_id" not in event:
+            event["event_id"] = _sources.current.error_id()
+        event.setdefault("timestamp", rfc3339(_sources.current.time_ns()))
         event.setdefault("platform", "python")
         apply_scope(event, *layers)
         if default_level is not None:

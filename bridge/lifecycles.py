@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bridge import _sources
 from bridge.capture.ignoring import is_ignored, without_ignored
 from bridge.capture.span_v2 import segment_attributes, streamed_span
 from bridge.capture.transaction import transaction_payload
@@ -65,7 +65,11 @@ class WholeTransactions:
     ) -> list[Envelope]:
         sender, options = self._sender, self._sender.options
         event: dict[str, Any] | None = transaction_payload(
-            root, readable(children), event_id=uuid.uuid4().hex, layers=layers, options=sender.payload_options
+            root,
+            readable(children),
+            event_id=_sources.current.transaction_id(),
+            layers=layers,
+            options=sender.payload_options,
         )
         assert event is not None
         if segment.late:
@@ -87,7 +91,7 @@ class WholeTransactions:
         # A hook may take spans out, which is counted, and put others in, which nobody had started.
         left = min(chosen, len(event.get("spans") or ()))
         sender.outcomes.lost(reasons.BEFORE_SEND, SPAN_CATEGORY, chosen - left)
-        event_id = str(event.get("event_id") or uuid.uuid4().hex)
+        event_id = str(event.get("event_id") or _sources.current.transaction_id())
         return [sender.envelope(segment.dsc(), [Item(TRANSACTION, event, {}, _losses(left))], event_id)]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
+from bridge import _sources
 from bridge._guard import report_fault
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def make_breadcrumb(
     A hook that raises is skipped and logged.
     """
     crumb = {key: value for key, value in fields.items() if value is not None}
-    crumb.setdefault("timestamp", time.time())
+    crumb.setdefault("timestamp", _sources.current.time_ns() / 1e9)
     crumb.setdefault("type", "default")
     if before_breadcrumb is None:
         return crumb

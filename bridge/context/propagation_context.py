@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from typing import TYPE_CHECKING, Any
 
+from bridge import _sources
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-def random_trace_id() -> int:
-    """Return a random trace id that is not zero."""
-    return random.getrandbits(128) or 1
-
-
-def random_span_id() -> int:
-    """Return a random span id that is not zero."""
-    return random.getrandbits(64) or 1
 
 
 class _Process:
@@ -68,7 +59,7 @@ class PropagationContext:
         """The trace id, made when first asked for."""
         with self._lock:
             if self._trace_id is None:
-                self._trace_id = random_trace_id()
+                self._trace_id = _sources.current.trace_id()
             return self._trace_id
 
     @property
@@ -76,7 +67,7 @@ class PropagationContext:
         """A span id for headers and events outside of any span; never the upstream's."""
         with self._lock:
             if self._span_id is None:
-                self._span_id = random_span_id()
+                self._span_id = _sources.current.span_id()
             return self._span_id
 
     def adopt(self, new_trace_id: Callable[[], int]) -> int:

@@ -1,0 +1,197 @@
+"""A client for a block, or a test, that keeps what it would have sent."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from opentelemetry.sdk.resources import Resource
+
+from bridge import _active, api
+from bridge._otel import global_tracer_provider, put_tracer_provider, set_resource, tracer_provider_is_fixed
+from bridge.testing.clock import going_by
+from bridge.testing.ids import IdSource
+from bridge.testing.isolation import isolated
+from bridge.testing.outline import FIELDS, names, outline, sent_spans, with_events
+from bridge.testing.transport import CapturingTransport
+from bridge.tracing.provider import TracerProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
+    from typing_extensions import Unpack
+
+    from bridge.client import Client
+    from bridge.delivery.envelope import Envelope
+    from bridge.options import InitOptions
+    from bridge.testing.outline import SentSpan
+
+NOWHERE = "http://public@127.0.0.1:9/1"
+_DECIDING = ("traces_sample_rate", "traces_sampler", "sampler")
+
+
+class BridgeCapture:
+    """What the fixture `bridge_capture` and `capture()` give: a client of its own and all that it sends."""
+
+    def __init__(self, transport: CapturingTransport, ids: IdSource) -> None:
+        self.transport = transport
+        self._ids = ids
+        self._client = api.get_client()
+
+    @property
+    def client(self) -> Client:
+        """The client that sends here: that of the last `init`."""
+        if api.is_initialized():
+            self._client = api.get_client()
+        return self._client
+
+    @property
+    def envelopes(self) -> list[Envelope]:
+        """What was sent, in order."""
+        return self.transport.envelopes
+
+    @property
+    def transactions(self) -> list[dict[str, Any]]:
+        """The transactions' payloads."""
+        return self.transport.transactions
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The errors' and messages' payloads."""
+        return self.transport.events
+
+    @property
+    def client_reports(self) -> list[dict[str, Any]]:
+        """The client reports' payloads."""
+        return self.transport.client_reports
+
+    @property
+    def spans(self) -> list[dict[str, Any]]:
+        """Every span that was sent, the roots included, in order of start."""
+        return [span.payload for span in self._spans()]
+
+    def _spans(self) -> list[SentSpan]:
+        return sent_spans(self.transport.spans, self._ids.order_of)
+
+    def tree(self) -> list[Any]:
+        """Return the names of everything sent, each followed by the list of what is below it, if anything is.
+
+        `["checkout", ["load cart", "pay", ["charge card"]]]` is a root with two children, the second with one.
+        Siblings are in the order of their start.
+        """
+        return names(with_events(self._spans(), [])[0])
+
+    def outline(self, *fields: str) -> str:
+        """Return everything sent as indented lines: a span each, and beneath it the errors and messages of it.
+
+        `fields` are shown beside the name where a span has them: `op`, `status` (unless it is `ok`), `tags`,
+        `measurements`, `origin`, `duration`, or the name of an attribute; without any: op, status and tags.
+        """
+        return outline(*with_events(self._spans(), self.events), fields or FIELDS)
+
+    def span(self, name: str) -> dict[str, Any]:
+        """Return the one span of this name; an `AssertionError` that shows everything sent if there is not just one."""
+        __tracebackhide__ = True  # pytest shows the test's own line
+        found = [span.payload for span in self._spans() if span.name == name]
+        if len(found) == 1:
+            return found[0]
+        quantity = "no span is" if not found else f"{len(found)} spans are"
+        raise AssertionError(
+            f"{quantity} named {name!r}; what was sent:\n{self.outline() or '(nothing)'}{self._hint()}"
+        )
+
+    def _hint(self) -> str:
+        client = self.client
+        if client.tracer_provider in (global_tracer_provider(), client.options.tracer_provider):
+            return ""
+        return "\n(another tracer provider was made global after this capture had begun: its spans are not sent here)"
+
+    def headers(self) -> dict[str, str]:
+        """Return what would be injected now."""
+        return api.trace_headers()
+
+    def clear(self) -> None:
+        """Forget what was sent so far."""
+        self.transport.clear()
+
+
+class _Arguments:
+    """What has the last word on the arguments of `init` while a capture is in force."""
+
+    def __init__(self, told: Mapping[str, Any], transport: CapturingTransport, ids: IdSource) -> None:
+        if told.get("transport") is not None:
+            raise TypeError("bridge.testing.capture: the transport is the capture's own; init takes another one")
+        self._told = told
+        self._transport = transport
+        self._ids = ids
+
+    def __call__(self, said: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the arguments to go by: what the capture was told, then what `init` was, then all is sampled."""
+        given = {name: value for name, value in said.items() if value is not None}
+        arguments: dict[str, Any] = {"dsn": NOWHERE, **given, "spotlight": False, **self._told}
+        if "traces_sample_rate" not in self._told:
+            deciding = [name for name in _DECIDING if arguments.get(name) is not None]
+            if not deciding or "traces_sample_rate" in deciding:
+                arguments["traces_sample_rate"] = 1.0
+        arguments["transport"] = self._transport
+        arguments.pop("http_client", None)
+        self._ids.take(_provider_for(arguments.get("tracer_provider")))
+        return arguments
+
+
+def _provider_for(given: Any) -> Any:
+    """Return the provider that `init` will use. Where nobody set one it is the same one in each capture.
+
+    So a tracer that an application asked for in the first test still works in the next. OpenTelemetry takes a global
+    provider that the application sets in its place, as it would without a capture.
+    """
+    if given is not None:
+        if global_tracer_provider() is _Provider.kept and not tracer_provider_is_fixed():
+            put_tracer_provider(None, fixed=False)
+        return given
+    if global_tracer_provider() is None:
+        put_tracer_provider(_Provider.renewed(), fixed=False)
+    return global_tracer_provider()
+
+
+class _Provider:
+    """The provider of captures."""
+
+    kept: TracerProvider | None = None
+
+    @classmethod
+    def renewed(cls) -> TracerProvider:
+        """Return it as good as new."""
+        if cls.kept is None:
+            cls.kept = TracerProvider(shutdown_on_exit=False)
+        set_resource(cls.kept, Resource.create())
+        return cls.kept
+
+
+@contextmanager
+def capture(
+    dsn: str | None = None,
+    *,
+    ids: IdGenerator | None = None,
+    clock: Callable[[], int] | None = None,
+    **options: Unpack[InitOptions],
+) -> Iterator[BridgeCapture]:
+    """Initialise a client that keeps what it sends, with every trace sampled unless told otherwise, for a block.
+
+    `options` are those of `bridge.init`. `ids` makes trace and span ids, in sequence by default; `clock` tells
+    nanoseconds since the epoch. An `init` inside the block, of an application say, sends here too; what this was told
+    wins over what that says. Afterwards the process is as it was before: client, tracer provider, propagator, Context,
+    scopes, patches. Captures may be nested, but not overlap.
+    """
+    told: dict[str, Any] = dict(options) if dsn is None else {"dsn": dsn, **options}
+    transport, source = CapturingTransport(), IdSource(ids)
+    arguments = _Arguments(told, transport, source)
+    with ExitStack() as stack:
+        stack.enter_context(isolated(cast("Client | None", _active.client)))
+        stack.enter_context(source.in_force())
+        stack.enter_context(going_by(clock))
+        stack.callback(_active.have_amended, _active.have_amended(arguments))
+        stack.callback(api.close)
+        api.init()
+        yield BridgeCapture(transport, source)

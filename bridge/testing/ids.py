@@ -1,0 +1,109 @@
+"""Ids in sequence, and the order in which spans started."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
+
+from bridge import _sources
+from bridge.propagation.sample_rand import RANDOM_BITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_RANGE = 1 << RANDOM_BITS
+# By the golden ratio each next one falls into the largest gap that is left, so few traces are spread evenly already.
+_STEP = round(_RANGE * 0.6180339887498949) | 1
+_METHODS = ("generate_span_id", "generate_trace_id")
+
+
+class SequentialIds(IdGenerator):
+    """Spans `...0001`, `...0002` in order of start, and traces whose upper half counts likewise.
+
+    The lower half of a trace id is what is sampled by. It is spread evenly, and the same each time: at a rate of 0.5
+    the first, third and sixth trace are kept, the second, fourth and fifth are not.
+    """
+
+    def __init__(self) -> None:
+        self._traces = count(1)
+        self._spans = count(1)
+
+    def generate_span_id(self) -> int:
+        """Return the next span id."""
+        return next(self._spans)
+
+    def generate_trace_id(self) -> int:
+        """Return the next trace id."""
+        number = next(self._traces)
+        return number << 64 | number * _STEP % _RANGE
+
+    def is_trace_id_random(self) -> bool:
+        """Whether samplers may go by the trace id: they may."""
+        return True
+
+
+class IdSource:
+    """Makes the ids of a capture, and remembers in which order spans started."""
+
+    def __init__(self, given: IdGenerator | None) -> None:
+        """`given`: what was asked for; else ids in sequence, except where a provider has a generator of its own."""
+        self._given = given
+        self._default = SequentialIds()
+        self._order: dict[int, int] = {}
+        self._taken: list[tuple[Any, dict[str, Any]]] = []
+
+    def order_of(self, span_id: str) -> int:
+        """Return the place of a span among those that started; one that nobody knows of is the last."""
+        return self._order.get(int(span_id, 16), len(self._order))
+
+    def take(self, provider: Any) -> None:
+        """Have a provider's spans get their ids here, also those of its tracers that exist."""
+        generator = getattr(provider, "id_generator", None)
+        # The tracers of an SDK provider hold this very object: methods are put on it, not another one in its place.
+        if generator is None or not hasattr(generator, "__dict__") or any(g is generator for g, _ in self._taken):
+            return
+        keeps_own = self._given is None and type(generator) is not RandomIdGenerator
+        behind = generator if keeps_own else self._behind
+        span_id, trace_id = behind.generate_span_id, behind.generate_trace_id
+
+        def generate_span_id() -> int:
+            made = int(span_id())
+            self._order.setdefault(made, len(self._order))
+            return made
+
+        self._taken.append((generator, {name: vars(generator)[name] for name in _METHODS if name in vars(generator)}))
+        vars(generator).update(generate_span_id=generate_span_id, generate_trace_id=trace_id)
+
+    @property
+    def _behind(self) -> IdGenerator:
+        return self._given or self._default
+
+    def _give_back(self) -> None:
+        for generator, known in self._taken:
+            for name in _METHODS:
+                vars(generator).pop(name, None)
+            vars(generator).update(known)
+        self._taken.clear()
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Make the ids of errors, of transactions and of what no span started too; all is as before on exit."""
+        errors, transactions = count(1), count(1)
+        made = replace(
+            _sources.current,
+            trace_id=self._behind.generate_trace_id,
+            span_id=self._behind.generate_span_id,
+            # Counted apart: errors get their ids on the caller's thread, transactions on the worker's.
+            error_id=lambda: f"e{next(errors):031x}",
+            transaction_id=lambda: f"a{next(transactions):031x}",
+        )
+        before = _sources.put(made)
+        try:
+            yield
+        finally:
+            _sources.put(before)
+            self._give_back()

@@ -1,0 +1,160 @@
+"""What a capture leaves as it was: everything that the bridge and OpenTelemetry hold for the whole process."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as context_api
+from opentelemetry import propagate
+from opentelemetry.context.context import Context
+
+from bridge import _active
+from bridge._guard import counting_afresh
+from bridge._otel import (
+    global_tracer_provider,
+    put_span_processors,
+    put_tracer_provider,
+    runtime_context,
+    set_resource,
+    set_runtime_context,
+    span_processors,
+    tracer_provider_is_fixed,
+    unbinding_proxies,
+)
+from bridge.capture.processor import SentrySpanProcessor
+from bridge.context.handoff import active_patches, patch_threads, unpatch_threads
+from bridge.context.propagation_context import PropagationContext, continue_for_process
+from bridge.context.runtime import SentryRuntimeContext
+from bridge.context.scope import global_scope
+from bridge.tracing.provider import TracerProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.client import Client
+
+_CONFIGURATION = ("options", "sampler", "beside", "sink", "has_processors")
+
+
+@contextmanager
+def isolated(client: Client | None) -> Iterator[None]:
+    """Run a block as if the process were new, and put back what there was; the block closes what it set up.
+
+    `client`: the one that is active. It is set aside and not closed: whoever holds it goes on with it afterwards.
+    """
+    with ExitStack() as stack:
+        for part in (_logging, _threads, _runtime_context, _propagator, _tracer_provider, _global_scope):
+            stack.enter_context(part())
+        stack.enter_context(counting_afresh())
+        stack.enter_context(_set_aside(client))
+        yield
+
+
+@contextmanager
+def _logging() -> Iterator[None]:
+    logger = logging.getLogger("bridge")
+    level, handlers, propagates, disabled = logger.level, logger.handlers[:], logger.propagate, logger.disabled
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.handlers[:], logger.propagate, logger.disabled = handlers, propagates, disabled
+
+
+@contextmanager
+def _threads() -> Iterator[None]:
+    was_patched = bool(active_patches())
+    unpatch_threads()
+    try:
+        yield
+    finally:
+        unpatch_threads()
+        if was_patched:
+            patch_threads()
+
+
+@contextmanager
+def _runtime_context() -> Iterator[None]:
+    # A context variable of its own, not only a Context: an event loop may have copied, or may keep for the next test,
+    # the values that the other variable has. In this one nobody has set anything, and afterwards nobody reads it.
+    before = runtime_context()
+    set_runtime_context(SentryRuntimeContext())
+    token = context_api.attach(Context())
+    try:
+        yield
+    finally:
+        context_api.detach(token)
+        set_runtime_context(before)
+
+
+@contextmanager
+def _propagator() -> Iterator[None]:
+    before = propagate.get_global_textmap()
+    parent_of_process = PropagationContext(of_process=True).parent_of_process
+    continue_for_process(None)
+    try:
+        yield
+    finally:
+        continue_for_process(parent_of_process)
+        propagate.set_global_textmap(before)
+
+
+@contextmanager
+def _tracer_provider() -> Iterator[None]:
+    before, fixed = global_tracer_provider(), tracer_provider_is_fixed()
+    with _as_it_was(before), unbinding_proxies():
+        try:
+            yield
+        finally:
+            put_tracer_provider(before, fixed=fixed)
+
+
+@contextmanager
+def _as_it_was(provider: Any) -> Iterator[None]:
+    """Put a provider's processors back, and the configuration of one of ours."""
+    processors = span_processors(provider)
+    ours = provider if isinstance(provider, TracerProvider) else None
+    known = {name: getattr(ours, name) for name in _CONFIGURATION} if ours is not None else {}
+    resource = None if ours is None else ours.resource
+    try:
+        yield
+    finally:
+        put_span_processors(provider, processors)
+        if ours is not None:
+            vars(ours).update(known)
+            set_resource(ours, resource)
+
+
+@contextmanager
+def _global_scope() -> Iterator[None]:
+    scope = global_scope()
+    before = scope._read()
+    try:
+        yield
+    finally:
+        scope._write(lambda _: before)
+
+
+@contextmanager
+def _set_aside(client: Client | None) -> Iterator[None]:
+    if client is None:
+        yield
+        return
+    provider = client.tracer_provider
+    with _as_it_was(provider):
+        own = {id(processor) for processor in client.options.span_processors}
+        others = [p for p in span_processors(provider) if not (isinstance(p, SentrySpanProcessor) or id(p) in own)]
+        put_span_processors(provider, tuple(others))
+        if isinstance(provider, TracerProvider):
+            provider.has_processors = bool(others)
+        _active.activate(None)
+        try:
+            yield
+        finally:
+            for instrumentation in client.options.instrumentations:
+                # What the block set up may have been the same, and was taken off with it.
+                if getattr(instrumentation, "is_instrumented_by_opentelemetry", True) is False:
+                    instrumentation.instrument(tracer_provider=provider)
+            _active.activate(client)

@@ -1,0 +1,81 @@
+"""A transport that keeps what would have been sent."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from bridge import api
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.delivery.envelope import Envelope
+
+
+class CapturingTransport:
+    """Keeps every envelope. Reading anything flushes the active client first, so nothing is missed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # protects _envelopes
+        self._envelopes: list[Envelope] = []
+
+    def send(self, envelope: Envelope) -> None:
+        """Keep an envelope."""
+        with self._lock:
+            self._envelopes.append(envelope)
+
+    def flush(self, timeout: float | None) -> bool:
+        """Nothing waits here."""
+        return True
+
+    def close(self, timeout: float | None) -> None:
+        """Nothing is held."""
+
+    def clear(self) -> None:
+        """Forget what was sent so far."""
+        api.flush(10.0)
+        with self._lock:
+            self._envelopes.clear()
+
+    @property
+    def envelopes(self) -> list[Envelope]:
+        """What was sent, in order."""
+        api.flush(10.0)
+        with self._lock:
+            return list(self._envelopes)
+
+    def _payloads(self, type: str) -> list[dict[str, Any]]:  # noqa: A002 - the protocol's word
+        items = [item for envelope in self.envelopes for item in envelope.items]
+        return [item.content() for item in items if item.type == type]
+
+    @property
+    def transactions(self) -> list[dict[str, Any]]:
+        """The transactions' payloads."""
+        return self._payloads("transaction")
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The errors' and messages' payloads."""
+        return self._payloads("event")
+
+    @property
+    def client_reports(self) -> list[dict[str, Any]]:
+        """The client reports' payloads."""
+        return self._payloads("client_report")
+
+    @property
+    def spans(self) -> list[dict[str, Any]]:
+        """Every span that was sent, the roots included, each with its `description` and ids, in order of start."""
+        spans = [span for transaction in self.transactions for span in _spans(transaction)]
+        spans += [span for container in self._payloads("span") for span in container["items"]]
+        return sorted(spans, key=lambda span: str(span["start_timestamp"]))
+
+
+def _spans(transaction: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    root = {**transaction["contexts"]["trace"], "description": transaction["transaction"]}
+    for key in ("start_timestamp", "timestamp", "tags", "measurements"):
+        if key in transaction:
+            root[key] = transaction[key]
+    yield root
+    yield from transaction["spans"]
