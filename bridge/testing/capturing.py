@@ -9,6 +9,7 @@ from opentelemetry.sdk.resources import Resource
 
 from bridge import _active, api
 from bridge._otel import global_tracer_provider, put_tracer_provider, set_resource, tracer_provider_is_fixed
+from bridge.context.propagation_context import continue_for_process
 from bridge.testing.clock import going_by
 from bridge.testing.ids import IdSource
 from bridge.testing.isolation import isolated
@@ -169,6 +170,23 @@ class _Provider:
         return cls.kept
 
 
+_open: list[object] = []  # the captures that are in force, the innermost last
+
+
+@contextmanager
+def _nesting() -> Iterator[None]:
+    """Say so where captures overlap: what each found would be put back in the wrong order."""
+    own = object()
+    _open.append(own)
+    try:
+        yield
+    finally:
+        innermost = _open[-1] is own
+        _open.remove(own)
+        if not innermost:
+            raise RuntimeError("bridge.testing.capture: captures overlap, of two threads or tasks; a process has one")
+
+
 @contextmanager
 def capture(
     dsn: str | None = None,
@@ -188,10 +206,12 @@ def capture(
     transport, source = CapturingTransport(), IdSource(ids)
     arguments = _Arguments(told, transport, source)
     with ExitStack() as stack:
+        stack.enter_context(_nesting())
         stack.enter_context(isolated(cast("Client | None", _active.client)))
         stack.enter_context(source.in_force())
         stack.enter_context(going_by(clock))
         stack.callback(_active.have_amended, _active.have_amended(arguments))
         stack.callback(api.close)
         api.init()
+        continue_for_process(None)  # a trace of the machine that runs the tests is none of theirs
         yield BridgeCapture(transport, source)

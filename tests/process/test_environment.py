@@ -21,6 +21,7 @@ def facts(span):
     return [span.trace_id, span.parent_span_id, span.sampled]
 
 with capture(traces_sample_rate=1.0) as sent:
+    bridge.init()  # as the process does: a capture by itself continues nothing
     found = {"before": sent.headers()["sentry-trace"].split("-")[0::2]}
     with bridge.start_span("by start_span") as one:
         found["start_span"] = facts(one)
