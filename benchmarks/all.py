@@ -7,7 +7,15 @@ import sys
 from pathlib import Path
 
 # The programs, and how many rounds are enough to see the order of magnitude.
-QUICK = {"context.py": 7, "propagation.py": 7, "spans.py": 3, "request.py": 7, "end_of_root.py": 2, "export.py": 2}
+QUICK = {
+    "context.py": 7,
+    "propagation.py": 7,
+    "spans.py": 3,
+    "request.py": 7,
+    "end_of_root.py": 2,
+    "export.py": 2,
+    "imports.py": 7,
+}
 WITHOUT_ROUNDS = ("memory.py",)
 ONLY_FULL = ("scaling.py", "growth.py", "fleet.py", "fuzz_headers.py")
 

@@ -2,6 +2,8 @@
 
 Nothing is imported until a name is used: OpenTelemetry loads our runtime context while its own context package is
 half imported, and a program that only has the distribution installed pays nothing.
+
+pytest finds our plugin in the same distribution and would warn where this was imported first: PYTEST_DONT_REWRITE.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The pytest plugin: the fixture `bridge_capture`.
 
-It is loaded in every pytest run of every user, so it imports nothing until it is used.
+It is loaded in every pytest run of every user, so it imports nothing until it is used. There is nothing to rewrite
+here: PYTEST_DONT_REWRITE.
 """
 
 from __future__ import annotations

@@ -476,6 +476,22 @@ def test_nothing_heavy_is_imported(module: str) -> None:
     assert sorted(name for name in loaded if name.startswith("bridge")) == sorted({"bridge", "bridge._version", module})
 
 
+def test_pytest_does_not_warn_of_what_was_imported_before_it(pytester: pytest.Pytester) -> None:
+    """Where `opentelemetry-instrument` has imported the bridge, a suite that fails on warnings does not fail."""
+    pytester.makepyfile("def test_nothing():\n    pass\n")
+    arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:asyncio"]
+    program = f"import bridge, pytest, sys\nsys.exit(pytest.main({arguments}))"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=pytester.path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_session_that_does_not_use_it_loads_nothing(pytester: pytest.Pytester) -> None:
     """A whole run without the fixture imports nothing of the bridge but the plugin itself."""
     pytester.makepyfile("""
