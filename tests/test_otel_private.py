@@ -44,6 +44,10 @@ def test_providers_and_tracers_have_what_we_read() -> None:
     assert _otel.span_processors(provider) == (processor,)
     _otel.take_off_span_processor(provider, processor)
     assert _otel.span_processors(provider) == ()
+    _otel.put_span_processors(provider, (processor, processor))
+    assert _otel.span_processors(provider) == (processor, processor)
+    _otel.put_span_processors(provider, ())
+    _otel.put_span_processors(object(), (processor,))  # of others, which have none
     tracer = provider.get_tracer("t", "1")
     assert _otel.enabled_check(tracer)()
     assert _otel.scope_of_tracer(tracer).name == "t"
@@ -68,6 +72,52 @@ def test_the_global_provider_is_where_we_look() -> None:
     """The provider that init made global is found without making one."""
     client = bridge.init()
     assert _otel.global_tracer_provider() is client.tracer_provider is trace.get_tracer_provider()
+
+
+def test_the_global_provider_can_be_exchanged() -> None:
+    """Another provider can be put in place, and OpenTelemetry told whether to take the next one."""
+    before, fixed = _otel.global_tracer_provider(), _otel.tracer_provider_is_fixed()
+    first, second, third = (TracerProvider(shutdown_on_exit=False) for _ in range(3))
+    try:
+        _otel.put_tracer_provider(first, fixed=False)
+        assert trace.get_tracer_provider() is first
+        trace.set_tracer_provider(second)
+        assert trace.get_tracer_provider() is second
+        assert _otel.tracer_provider_is_fixed()
+        trace.set_tracer_provider(third)
+        assert trace.get_tracer_provider() is second
+    finally:
+        _otel.put_tracer_provider(before, fixed=fixed)
+
+
+def test_proxies_let_go_of_what_they_found() -> None:
+    """A tracer that found a provider within the block has found none after it, and the same one all the time within."""
+    before, fixed = _otel.global_tracer_provider(), _otel.tracer_provider_is_fixed()
+    bound, unbound = trace.ProxyTracer("bound"), trace.ProxyTracer("unbound")
+    try:
+        _otel.put_tracer_provider(first := TracerProvider(shutdown_on_exit=False), fixed=False)
+        assert bound.start_span("a").is_recording()
+        with _otel.unbinding_proxies():
+            assert unbound.start_span("a").resource is first.resource  # type: ignore[attr-defined]  # an SDK span
+            _otel.put_tracer_provider(None, fixed=False)
+            assert unbound.start_span("a").is_recording()
+        assert bound.start_span("a").is_recording()
+        assert not unbound.start_span("a").is_recording()
+    finally:
+        _otel.put_tracer_provider(before, fixed=fixed)
+
+
+def test_the_sdk_goes_by_another_clock() -> None:
+    """Spans and events of the SDK are dated by the clock that was put in place."""
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("t")
+    before = _otel.put_clock_of_sdk(lambda: 42)
+    try:
+        span = tracer.start_span("s")
+        span.add_event("e")
+        span.end()
+    finally:
+        assert _otel.put_clock_of_sdk(before)() == 42
+    assert (span.start_time, span.events[0].timestamp, span.end_time) == (42, 42, 42)  # type: ignore[attr-defined]
 
 
 def test_the_members_of_a_composite_are_found() -> None:

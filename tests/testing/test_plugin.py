@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -474,6 +476,17 @@ def test_nothing_heavy_is_imported(module: str) -> None:
     loaded = done.stdout.split()
     assert [name for name in loaded if name.startswith(HEAVY)] == []
     assert sorted(name for name in loaded if name.startswith("bridge")) == sorted({"bridge", "bridge._version", module})
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
+BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_what_the_page_shows_passes(pytester: pytest.Pytester) -> None:
+    """The tests of docs/testing.md pass, as a user's would."""
+    shown = [block for block in BLOCKS if "def test_" in block]
+    pytester.makepyfile(**{f"test_shown_{number}": block for number, block in enumerate(shown)})
+    run(pytester).assert_outcomes(passed=4)
 
 
 def test_pytest_does_not_warn_of_what_was_imported_before_it(pytester: pytest.Pytester) -> None:

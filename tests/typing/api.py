@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 from opentelemetry import trace
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from typing_extensions import assert_type
 
 import bridge
+from bridge.testing import BridgeCapture, ManualClock, SequentialIds, capture
 
 
 @bridge.trace
@@ -74,3 +78,22 @@ def use() -> None:
     bridge.init(traces_sample_rate="all")  # type: ignore[arg-type]
     assert_type(bridge.capture_message("m"), str | None)
     assert_type(bridge.trace_headers(), dict[str, str])
+
+
+def use_testing(bridge_capture: BridgeCapture) -> None:
+    assert_type(bridge_capture.tree(), list[Any])
+    assert_type(bridge_capture.outline("op", "shop.id"), str)
+    assert_type(bridge_capture.span("root"), dict[str, Any])
+    assert_type(bridge_capture.spans, list[dict[str, Any]])
+    assert_type(bridge_capture.envelopes, list[bridge.Envelope])
+    assert_type(bridge_capture.headers(), dict[str, str])
+    assert_type(bridge_capture.client, bridge.Client)
+    clock = ManualClock()
+    with capture(traces_sample_rate=0.5, ids=SequentialIds(), clock=clock) as captured:
+        assert_type(captured, BridgeCapture)
+    with capture("dsn", clock=time.time_ns, ids=RandomIdGenerator()):
+        clock.advance(1.5)
+    with capture(trace_sample_rate=0.5):  # type: ignore[call-arg]
+        pass
+    with capture(clock=time.time):  # type: ignore[arg-type]
+        pass
