@@ -39,13 +39,18 @@ class BridgeCapture:
         self.transport = transport
         self._ids = ids
         self._client = api.get_client()
+        self._is_in_force = True
 
     @property
     def client(self) -> Client:
-        """The client that sends here: that of the last `init`."""
-        if api.is_initialized():
+        """The client that sends here, or did so last: that of the last `init`."""
+        if self._is_in_force and api.is_initialized():
             self._client = api.get_client()
         return self._client
+
+    def _end(self) -> None:
+        self._client = self.client
+        self._is_in_force = False
 
     @property
     def envelopes(self) -> list[Envelope]:
@@ -104,7 +109,7 @@ class BridgeCapture:
 
     def _hint(self) -> str:
         client = self.client
-        if client.tracer_provider in (global_tracer_provider(), client.options.tracer_provider):
+        if not self._is_in_force or client.tracer_provider in (global_tracer_provider(), client.options.tracer_provider):
             return ""
         return "\n(another tracer provider was made global after this capture had begun: its spans are not sent here)"
 
@@ -121,8 +126,6 @@ class _Arguments:
     """What has the last word on the arguments of `init` while a capture is in force."""
 
     def __init__(self, told: Mapping[str, Any], transport: CapturingTransport, ids: IdSource) -> None:
-        if told.get("transport") is not None:
-            raise TypeError("bridge.testing.capture: the transport is the capture's own; init takes another one")
         self._told = told
         self._transport = transport
         self._ids = ids
@@ -135,7 +138,7 @@ class _Arguments:
             deciding = [name for name in _DECIDING if arguments.get(name) is not None]
             if not deciding or "traces_sample_rate" in deciding:
                 arguments["traces_sample_rate"] = 1.0
-        arguments["transport"] = self._transport
+        arguments["transport"] = self._told.get("transport") or self._transport
         arguments.pop("http_client", None)
         self._ids.take(_provider_for(arguments.get("tracer_provider")))
         return arguments
@@ -198,7 +201,7 @@ def capture(
     """Initialise a client that keeps what it sends, with every trace sampled unless told otherwise, for a block.
 
     `options` are those of `bridge.init`. `ids` makes trace and span ids, in sequence by default; `clock` tells
-    nanoseconds since the epoch. An `init` inside the block, of an application say, sends here too; what this was told
+    nanoseconds since the epoch; a `transport` takes what is sent in place of what is given here. An `init` inside the block, of an application say, sends here too; what this was told
     wins over what that says. Afterwards the process is as it was before: client, tracer provider, propagator, Context,
     scopes, patches. Captures may be nested, but not overlap.
     """
@@ -214,4 +217,6 @@ def capture(
         stack.callback(api.close)
         api.init()
         continue_for_process(None)  # a trace of the machine that runs the tests is none of theirs
-        yield BridgeCapture(transport, source)
+        captured = BridgeCapture(transport, source)
+        stack.callback(captured._end)
+        yield captured

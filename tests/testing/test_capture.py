@@ -223,11 +223,9 @@ def test_variables_of_the_environment_send_nothing(monkeypatch: pytest.MonkeyPat
 
 
 def test_wrong_options_are_told_at_once() -> None:
-    """An option that does not exist, and a transport, raise before anything is changed."""
+    """An option that does not exist raises, and the process is as it was."""
     before = process_state()
     with pytest.raises(TypeError, match="did you mean 'traces_sample_rate'"), capture(trace_sample_rate=1.0):  # type: ignore[call-arg]
-        pass
-    with pytest.raises(TypeError, match="the transport is the capture's own"), capture(transport=CapturingTransport()):
         pass
     assert process_state() == before
 
@@ -259,7 +257,9 @@ first.__exit__(None, None, None)
 
 def test_what_was_captured_can_be_read_afterwards() -> None:
     """After the block everything is still there to read; `clear` forgets what was sent so far."""
+    bridge.init(transport=CapturingTransport())
     with capture() as captured:
+        client = bridge.init(environment="inside")
         with bridge.start_span("arranged"):
             pass
         captured.clear()
@@ -267,7 +267,20 @@ def test_what_was_captured_can_be_read_afterwards() -> None:
             bridge.capture_message("hello")
     assert captured.tree() == ["root"]
     assert captured.outline() == "root\n  ! info: hello"
-    assert captured.client.is_healthy()
+    assert captured.client is client
+    with pytest.raises(AssertionError, match="what was sent:\nroot\n  ! info: hello$"):
+        captured.span("none")
+
+
+def test_a_transport_of_the_tests_own() -> None:
+    """A transport that is given gets what is sent, of an `init` inside as well."""
+    own = CapturingTransport()
+    with capture(transport=own) as captured:
+        bridge.init()
+        with bridge.start_span("root"):
+            pass
+        assert [t["transaction"] for t in own.transactions] == ["root"]
+        assert captured.tree() == []
 
 
 def test_a_span_is_found_by_name() -> None:
