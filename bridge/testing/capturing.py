@@ -108,8 +108,8 @@ class BridgeCapture:
         )
 
     def _hint(self) -> str:
-        client = self.client
-        if not self._is_in_force or client.tracer_provider in (global_tracer_provider(), client.options.tracer_provider):
+        used, chosen = self.client.tracer_provider, self.client.options.tracer_provider
+        if not self._is_in_force or used in (global_tracer_provider(), chosen):
             return ""
         return "\n(another tracer provider was made global after this capture had begun: its spans are not sent here)"
 
@@ -200,10 +200,11 @@ def capture(
 ) -> Iterator[BridgeCapture]:
     """Initialise a client that keeps what it sends, with every trace sampled unless told otherwise, for a block.
 
-    `options` are those of `bridge.init`. `ids` makes trace and span ids, in sequence by default; `clock` tells
-    nanoseconds since the epoch; a `transport` takes what is sent in place of what is given here. An `init` inside the block, of an application say, sends here too; what this was told
-    wins over what that says. Afterwards the process is as it was before: client, tracer provider, propagator, Context,
-    scopes, patches. Captures may be nested, but not overlap.
+    `options` are those of `bridge.init`; a `transport` among them takes what is sent in place of what is given here.
+    `ids` makes trace and span ids, in sequence by default; `clock` tells nanoseconds since the epoch. An `init` inside
+    the block, of an application say, sends here too; what this was told wins over what that says. Afterwards the
+    process is as it was before: client, tracer provider, propagator, Context, scopes, patches. Captures may be nested,
+    but not overlap.
     """
     told: dict[str, Any] = dict(options) if dsn is None else {"dsn": dsn, **options}
     transport, source = CapturingTransport(), IdSource(ids)

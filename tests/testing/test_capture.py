@@ -268,7 +268,7 @@ def test_what_was_captured_can_be_read_afterwards() -> None:
     assert captured.tree() == ["root"]
     assert captured.outline() == "root\n  ! info: hello"
     assert captured.client is client
-    with pytest.raises(AssertionError, match="what was sent:\nroot\n  ! info: hello$"):
+    with pytest.raises(AssertionError, match=r"what was sent:\nroot\n  ! info: hello$"):
         captured.span("none")
 
 
