@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from bridge.context.scope import new_trace as new_trace
     from bridge.delivery.envelope import Envelope as Envelope
     from bridge.delivery.outcomes import Accounting as Accounting
+    from bridge.doctor.diagnosis import check_setup as check_setup
+    from bridge.doctor.problem import Problem as Problem
     from bridge.tracing.span import Span as Span
     from bridge.tracing.suppression import suppress_tracing as suppress_tracing
 
@@ -63,6 +65,7 @@ _EXPORTS = {
     "Accounting": "bridge.delivery.outcomes",
     "Client": "bridge.client",
     "Envelope": "bridge.delivery.envelope",
+    "Problem": "bridge.doctor.problem",
     "Scope": "bridge.context.scope",
     "Span": "bridge.tracing.span",
     "add_breadcrumb": "bridge.api",
@@ -70,6 +73,7 @@ _EXPORTS = {
     "capture_event": "bridge.api",
     "capture_exception": "bridge.api",
     "capture_message": "bridge.api",
+    "check_setup": "bridge.doctor.diagnosis",
     "close": "bridge.api",
     "continue_trace": "bridge.api",
     "flush": "bridge.api",
@@ -109,6 +113,7 @@ __all__ = [
     "Accounting",
     "Client",
     "Envelope",
+    "Problem",
     "Scope",
     "Span",
     "__version__",
@@ -117,6 +122,7 @@ __all__ = [
     "capture_event",
     "capture_exception",
     "capture_message",
+    "check_setup",
     "close",
     "continue_trace",
     "flush",

@@ -53,16 +53,20 @@ __all__ = [
     "counts_spans",
     "enabled_check",
     "event_attributes",
+    "exporter_url",
     "freeze",
     "global_tracer_provider",
     "put_clock_of_sdk",
     "put_span_processors",
     "put_tracer_provider",
+    "is_disabled",
+    "is_shut_down_at_exit",
     "record_end_metrics",
     "root_sampler",
     "runtime_context",
     "sampler_of_span",
     "scope_of_tracer",
+    "sdk_provider",
     "set_items",
     "set_resource",
     "set_runtime_context",
@@ -73,6 +77,7 @@ __all__ = [
     "trace_id_is_random",
     "tracer_provider_is_fixed",
     "unbinding_proxies",
+    "tracers",
 ]
 
 
@@ -149,16 +154,20 @@ def put_clock_of_sdk(time_ns: Callable[[], int]) -> Callable[[], int]:
     before: Callable[[], int] = module.time_ns
     module.time_ns = time_ns
     return before
+def sdk_provider(provider: Any) -> Any:
+    """Return the SDK provider behind one that passes everything on to it, as logfire's does; else itself."""
+    behind = getattr(provider, "provider", None)
+    return behind if hasattr(behind, "_active_span_processor") else provider
 
 
 def span_processors(provider: Any) -> tuple[Any, ...]:
     """Return the processors of an SDK provider. `_active_span_processor._span_processors`, seen in 1.40 to 1.45."""
-    return tuple(getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ()))
+    return tuple(getattr(getattr(sdk_provider(provider), "_active_span_processor", None), "_span_processors", ()))
 
 
 def take_off_span_processor(provider: Any, processor: Any) -> None:
     """Take a processor off an SDK provider; one that is not there is no error."""
-    active = getattr(provider, "_active_span_processor", None)
+    active = getattr(sdk_provider(provider), "_active_span_processor", None)
     if active is None or not hasattr(active, "_span_processors"):
         return
     with active._lock:  # guards the same tuple in the SDK's add_span_processor
@@ -172,6 +181,32 @@ def put_span_processors(provider: Any, processors: tuple[Any, ...]) -> None:
         return
     with active._lock:  # guards the same tuple in the SDK's add_span_processor
         active._span_processors = processors
+def tracers(provider: Any) -> tuple[Any, ...] | None:
+    """Return the tracers that an SDK provider has given out, `None` where it keeps none.
+
+    `TracerProvider._tracers`, seen in 1.42 to 1.45.
+    """
+    known = getattr(sdk_provider(provider), "_tracers", None)
+    return tuple(dict(known).values()) if isinstance(known, dict) else None
+
+
+def is_disabled(provider: Any) -> bool:
+    """Tell whether an SDK provider was made with `OTEL_SDK_DISABLED`. `_disabled`, seen in 1.40 to 1.45."""
+    return bool(getattr(sdk_provider(provider), "_disabled", False))
+
+
+def is_shut_down_at_exit(provider: Any) -> bool:
+    """Tell whether an SDK provider waits for the end of the process: it was not shut down before.
+
+    `_atexit_handler`, seen in 1.40 to 1.45.
+    """
+    return getattr(provider, "_atexit_handler", None) is not None
+
+
+def exporter_url(processor: Any) -> str | None:
+    """Return where a processor's OTLP/HTTP exporter sends to. `OTLPSpanExporter._endpoint`, seen in 1.40 to 1.45."""
+    url = getattr(getattr(processor, "span_exporter", None), "_endpoint", None)
+    return url if isinstance(url, str) else None
 
 
 def shared_attributes(limits: Any, plain: dict[str, Any], *, frozen: bool) -> BoundedAttributes:

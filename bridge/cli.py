@@ -26,6 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"sentry-otel-bridge {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands)
+    _add_doctor(commands)
     return parser
 
 
@@ -52,3 +53,22 @@ def _demo(arguments: argparse.Namespace) -> int:
     from bridge.demo.run import run_demo
 
     return run_demo(arguments.dsn)
+
+
+def _add_doctor(commands: Commands) -> None:
+    doctor = _command(
+        commands, "doctor", _doctor, "what is live, what is wrong, how to mend it; exit code 1 on an error"
+    )
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor.add_argument("--send", action="store_true", help="send a test message and a test transaction to the DSN")
+    doctor.add_argument(
+        "--app",
+        metavar="MODULE",
+        help="import this program first, so that its init() runs: package.module, package.module:function or a file",
+    )
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from bridge.doctor.run import run_doctor
+
+    return run_doctor(app=arguments.app, json=arguments.json, send=arguments.send)

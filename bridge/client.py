@@ -112,6 +112,16 @@ class Client:
         """Whether anything leaves for Sentry: a DSN or a transport was given, and the client is not closed."""
         return self._transport is not None and not self._closed
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called: nothing is sent any more."""
+        return self._closed
+
+    @property
+    def waits_natively(self) -> bool:
+        """Whether the delivery thread waits in C; with green threads it must not."""
+        return self._sender.worker.waits_natively
+
     # What segments report while spans come and go (`bridge.tracing.segment.SegmentSink`).
 
     def spans_started(self, quantity: int) -> None:

@@ -56,7 +56,7 @@ def patch_threads() -> None:
     `Executor.map` and `run_in_executor` go through `submit`. Nothing is patched twice, nor where somebody does the
     same: an interpreter whose threads inherit their starter's context, contrib's threading instrumentation.
     """
-    if getattr(sys.flags, "thread_inherit_context", 0) or _contrib_is_active():
+    if threads_are_carried():
         return
     with _lock:
         if not _patches:
@@ -85,6 +85,24 @@ def active_patches() -> list[str]:
     """Return what is patched now, by its full name."""
     with _lock:
         return sorted(_patches)
+
+
+def lost_patches() -> list[str]:
+    """Return what `patch_threads` patched and somebody has replaced since, by its full name."""
+    with _lock:
+        return sorted(full for full, (owner, name, handle) in _patches.items() if not _is_wrapped(owner, name, handle))
+
+
+def _is_wrapped(owner: type, name: str, handle: Any) -> bool:
+    found = vars(owner).get(name)
+    while found is not None and found is not handle:
+        found = getattr(found, "__wrapped__", None)
+    return found is handle
+
+
+def threads_are_carried() -> bool:
+    """Tell whether threads get the context of their starter by somebody else: the interpreter, or contrib."""
+    return bool(getattr(sys.flags, "thread_inherit_context", 0)) or _contrib_is_active()
 
 
 def _contrib_is_active() -> bool:

@@ -69,7 +69,7 @@ class HttpTransport:
         self._outcomes = outcomes
         self._send_client_reports = send_client_reports
         self.retries = retries or Retries()
-        self._connection = Connection(dsn.envelope_url, _request_headers(dsn), http_client)
+        self._connection = Connection(dsn.envelope_url, request_headers(dsn), http_client)
         self._envelope_headers = {"dsn": dsn.public, "sdk": {"name": SDK_NAME, "version": SDK_VERSION}}
         self._begin_anew()
         reset_in_children(self)
@@ -198,7 +198,8 @@ class HttpTransport:
             self._connection.close()
 
 
-def _request_headers(dsn: Dsn) -> dict[str, str]:
+def request_headers(dsn: Dsn) -> dict[str, str]:
+    """Return the headers of every request to a DSN."""
     return {"X-Sentry-Auth": dsn.auth_header(CLIENT), "User-Agent": CLIENT, "Content-Type": CONTENT_TYPE}
 
 

@@ -71,6 +71,11 @@ class Worker:
         """How many jobs were taken and have not finished."""
         return self._pending
 
+    @property
+    def waits_natively(self) -> bool:
+        """Whether its thread waits in C, where a library of green threads cannot take another's turn."""
+        return type(self._queue).__module__ == "_queue"
+
     def was_full(self) -> bool:
         """Tell whether a job was refused since this was last asked because the queue was full, or it is full now."""
         refused, self._refused = self._refused, False
