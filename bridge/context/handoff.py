@@ -88,16 +88,19 @@ def active_patches() -> list[str]:
 
 
 def lost_patches() -> list[str]:
-    """Return what `patch_threads` patched and somebody has replaced since, by its full name."""
+    """Return what `patch_threads` patched and somebody has put back since, by its full name."""
     with _lock:
-        return sorted(full for full, (owner, name, handle) in _patches.items() if not _is_wrapped(owner, name, handle))
+        return sorted(full for full, (owner, name, handle) in _patches.items() if _is_bypassed(owner, name, handle))
 
 
-def _is_wrapped(owner: type, name: str, handle: Any) -> bool:
+def _is_bypassed(owner: type, name: str, handle: Any) -> bool:
+    """Tell whether what is called is the original, past the handle; of a wrapper that names nothing that is unknown."""
     found = vars(owner).get(name)
-    while found is not None and found is not handle:
+    while found is not None and found is not handle and getattr(found, "_self_parent", None) is not handle:
+        if found is handle.__wrapped__:
+            return True
         found = getattr(found, "__wrapped__", None)
-    return found is handle
+    return False
 
 
 def threads_are_carried() -> bool:

@@ -61,7 +61,7 @@ def client_closed(live: Live) -> Iterator[Finding]:
     fix="Let an SDK provider be global, or none before init(), or give one to it: init(tracer_provider=...).",
 )
 def provider_takes_no_processors(live: Live) -> Iterator[Finding]:
-    """The global provider is not one of the OpenTelemetry SDK's (but ddtrace's, say): `init` never hears of its spans."""
+    """The global provider is not one of the OpenTelemetry SDK's (ddtrace's, say): `init` never hears of its spans."""
     if live.client is None and takes_no_processors(live):
         is_ddtrace = full_name(live.provider).startswith("ddtrace.")
         yield Finding(

@@ -1,0 +1,62 @@
+"""Programs in processes of their own, that tell what `check_setup` says there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+DSN = "http://public@127.0.0.1:9/1"
+INIT = f'import bridge\nbridge.init("{DSN}", traces_sample_rate=1.0)\n'
+FORGOTTEN = ("SENTRY_", "OTEL_", "DD_", "LOGFIRE_", "BRIDGE_", "PYTHONPATH", "PYTHONSAFEPATH")
+TELL = """
+import json as _json, sys as _sys
+import bridge as _bridge
+from bridge.doctor.diagnosis import diagnose as _diagnose
+from bridge._guard import reraise_faults as _reraise_faults
+_reraise_faults(True)
+_before = set(_sys.modules)
+_told = [_bridge.check_setup(), _diagnose()]
+print("TOLD " + _json.dumps([[[p.severity, p.code, p.what, p.why, p.fix] for p in ps] for ps in _told]))
+"""
+
+
+def clean_environment(**variables: str) -> dict[str, str]:
+    """Return an environment that says nothing of tracing but what is given."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FORGOTTEN)}
+    return {**kept, **variables}
+
+
+def run(
+    arguments: list[str], cwd: Path, *, python: str | Path = sys.executable, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run Python with these arguments."""
+    return subprocess.run(
+        [str(python), *arguments],
+        cwd=cwd,
+        env=clean_environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def told(
+    program: str, folder: Path, *, python: str | Path = sys.executable, **variables: str
+) -> tuple[list[list[str]], list[list[str]]]:
+    """Run a program from a file in a folder; returns what check_setup and the whole diagnosis say at its end."""
+    file = folder / "the_program.py"
+    file.write_text(program + TELL)
+    done = run([str(file)], folder, python=python, **variables)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("TOLD ")]
+    assert lines, done.stdout + done.stderr
+    checked, everything = json.loads(lines[-1].removeprefix("TOLD "))
+    return checked, everything
+
+
+def codes(problems: list[list[str]]) -> list[str]:
+    """Return the codes of problems."""
+    return [problem[1] for problem in problems]

@@ -1,0 +1,334 @@
+"""Each wrong set-up is told of, in a process that is set up that way."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import bridge
+from bridge.doctor.checks import environment, process_checks
+from tests.doctor import test_neighbours, test_sending
+from tests.doctor.programs import DSN, INIT, TELL, codes, run, told
+
+SDK = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, TraceIdRatioBased
+"""
+PROPAGATE = """
+from opentelemetry import propagate
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+"""
+
+
+def init(**options: str) -> str:
+    """Return a program that sets the bridge up with options, given as source."""
+    given = {"dsn": repr(DSN), "traces_sample_rate": "1.0", **options}
+    return f"import bridge\nbridge.init({', '.join(f'{name}={value}' for name, value in given.items())})\n"
+
+
+class Fault(NamedTuple):
+    """A program, and what it is told; `says` is in what is wrong, why or the fix."""
+
+    code: str
+    severity: str
+    program: str
+    says: str = ""
+    variables: dict[str, str] = {}  # noqa: RUF012 - never changed
+
+
+FAULTS = [
+    Fault("not-initialised", "error", "import bridge\n", "Call bridge.init()"),
+    Fault("not-initialised", "error", INIT + "bridge.close()\n"),
+    Fault(
+        "not-initialised",
+        "error",
+        SDK + "from bridge.otel import SentryPropagator, SentrySpanProcessor\nfrom opentelemetry import propagate\n"
+        "provider = TracerProvider()\nprovider.add_span_processor(SentrySpanProcessor())\n"
+        "trace.set_tracer_provider(provider)\npropagate.set_global_textmap(SentryPropagator())\n",
+        "pieces of the bridge (SentrySpanProcessor, SentryPropagator)",
+    ),
+    Fault("client-closed", "error", INIT + "bridge.get_client().close()\n"),
+    Fault(
+        "provider-takes-no-processors",
+        "error",
+        "from opentelemetry import trace\nclass Vendor(trace.NoOpTracerProvider):\n    pass\n"
+        "trace.set_tracer_provider(Vendor())\nimport bridge\ntry:\n    bridge.init()\nexcept ValueError:\n    pass\n",
+        "Vendor",
+    ),
+    Fault(
+        "provider-not-global",
+        "error",
+        SDK + "trace.set_tracer_provider(TracerProvider())\n" + init(tracer_provider="TracerProvider()"),
+        "not global",
+    ),
+    Fault(
+        "provider-idle",
+        "warning",
+        INIT + SDK + "provider = TracerProvider()\n"
+        "provider.add_span_processor(BatchSpanProcessor(InMemorySpanExporter()))\n"
+        "import logging\nlogging.disable()\ntrace.set_tracer_provider(provider)\n",
+        "BatchSpanProcessor",
+    ),
+    Fault(
+        "provider-disabled",
+        "error",
+        INIT + "import os\ndel os.environ['OTEL_SDK_DISABLED']\n",
+        variables={"OTEL_SDK_DISABLED": "true"},
+    ),
+    Fault("sdk-disabled", "error", INIT, variables={"OTEL_SDK_DISABLED": "True"}),
+    Fault(
+        "processor-missing",
+        "error",
+        SDK + "provider = TracerProvider()\n" + init(tracer_provider="provider") + "from bridge import _otel\n"
+        "_otel.take_off_span_processor(provider, _otel.span_processors(provider)[0])\n",
+    ),
+    Fault(
+        "processor-twice",
+        "error",
+        SDK
+        + "from bridge.otel import SentrySpanProcessor\nprovider = TracerProvider()\n"
+        + init(tracer_provider="provider")
+        + "provider.add_span_processor(SentrySpanProcessor())\n",
+        "sent 2 times",
+    ),
+    Fault(
+        "processor-twice",
+        "error",
+        INIT + "from bridge.otel import SentrySpanProcessor\n"
+        "bridge.get_client().tracer_provider.add_span_processor(SentrySpanProcessor())\n",
+        "own TracerProvider",
+    ),
+    Fault(
+        "propagator-replaced",
+        "error",
+        INIT + PROPAGATE + "propagate.set_global_textmap(TraceContextTextMapPropagator())\n",
+        "TraceContextTextMapPropagator",
+    ),
+    Fault(
+        "propagator-doubled",
+        "warning",
+        INIT + PROPAGATE + "ours = propagate.get_global_textmap()\n"
+        "propagate.set_global_textmap(CompositePropagator([ours, TraceContextTextMapPropagator()]))\n",
+        "overwrites",
+    ),
+    Fault(
+        "propagator-doubled",
+        "warning",
+        INIT + PROPAGATE + "ours = propagate.get_global_textmap()\n"
+        "propagate.set_global_textmap(CompositePropagator([TraceContextTextMapPropagator(), ours]))\n",
+        "twice",
+    ),
+    Fault("propagator-without-w3c", "info", INIT, variables={"OTEL_PROPAGATORS": "bridge"}),
+    Fault(
+        "context-replaced",
+        "error",
+        "from opentelemetry.context.context import Context\nfrom opentelemetry.context import context\n"
+        "import opentelemetry.context as api\n"
+        "class Vendor(context._RuntimeContext):\n"
+        "    def attach(self, context): ...\n"
+        "    def get_current(self): return Context()\n"
+        "    def detach(self, token): ...\n" + INIT + "api._RUNTIME_CONTEXT = Vendor()\n",
+        "Vendor",
+    ),
+    Fault(
+        "context-not-ours",
+        "warning",
+        INIT + "from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext\n"
+        "import opentelemetry.context as api\napi._RUNTIME_CONTEXT = ContextVarsRuntimeContext()\n",
+    ),
+    Fault("threads-off", "info", init(patch_threads="False")),
+    Fault(
+        "thread-patch-lost",
+        "warning",
+        "import threading\nstart = threading.Thread.start\n" + INIT + "threading.Thread.start = start\n",
+        "threading.Thread.start",
+    ),
+    Fault("tracing-off", "info", init(traces_sample_rate="None")),
+    Fault(
+        "tracing-off-but-wanted",
+        "warning",
+        SDK + "trace.set_tracer_provider(TracerProvider())\n" + init(traces_sample_rate="None"),
+        "an adopted tracer provider",
+    ),
+    Fault(
+        "tracing-off-but-wanted",
+        "warning",
+        init(traces_sample_rate="None", before_send_transaction="lambda event, hint: event"),
+        "before_send_transaction",
+    ),
+    Fault("rate-zero", "info", init(traces_sample_rate="0.0")),
+    Fault("errors-off", "info", init(sample_rate="0.0")),
+    Fault(
+        "rate-not-in-force",
+        "warning",
+        SDK + init(tracer_provider="TracerProvider()", traces_sample_rate="0.25"),
+        "It keeps 1 of the traces",
+    ),
+    Fault(
+        "rate-not-in-force",
+        "warning",
+        SDK + init(tracer_provider="TracerProvider(sampler=ALWAYS_OFF)"),
+        "It keeps 0 of the traces",
+    ),
+    Fault(
+        "rate-not-in-force",
+        "warning",
+        SDK + init(tracer_provider="TracerProvider()", traces_sampler="lambda context: 1.0"),
+        "traces_sampler is never asked",
+    ),
+    Fault(
+        "rate-not-in-force",
+        "warning",
+        SDK + init(tracer_provider="TracerProvider()", sampler="TraceIdRatioBased(0.5)"),
+        "sampler is never asked",
+    ),
+    Fault("otel-sampler-ignored", "warning", INIT, "always_off", {"OTEL_TRACES_SAMPLER": "always_off"}),
+    Fault("nothing-is-sent", "warning", init(dsn="None")),
+    Fault(
+        "no-dsn",
+        "info",
+        SDK + init(dsn="None", span_processors="[BatchSpanProcessor(InMemorySpanExporter())]"),
+    ),
+    Fault("spans-go-nowhere", "warning", init(trace_lifecycle='"none"')),
+    Fault("exporter-not-read", "warning", INIT, variables={"OTEL_TRACES_EXPORTER": "otlp"}),
+    Fault("spotlight-unreachable", "warning", init(spotlight='"http://127.0.0.1:9/stream"'), "127.0.0.1:9"),
+    Fault(
+        "http-client-closed",
+        "error",
+        "import httpx\nclient = httpx.Client()\n" + init(http_client="client") + "client.close()\n",
+    ),
+    Fault(
+        "faults",
+        "warning",
+        init(traces_sampler="lambda context: 1 / 0") + "import logging\nlogging.disable()\n"
+        'with bridge.start_span("a"):\n    pass\n',
+        "traces_sampler raised",
+    ),
+    Fault(
+        "uwsgi-without-threads",
+        "error",
+        "import sys, types\nuwsgi = sys.modules['uwsgi'] = types.ModuleType('uwsgi')\n"
+        "uwsgi.opt, uwsgi.version = {'http': b':8000'}, b'2.0.28'\n" + INIT,
+        "--enable-threads",
+    ),
+    Fault(
+        "other-provider",
+        "info",
+        INIT + SDK + "provider = TracerProvider()\n"
+        "provider.add_span_processor(BatchSpanProcessor(InMemorySpanExporter()))\nprovider.get_tracer('t')\n",
+        "another",
+    ),
+    Fault("propagator-unknown", "error", "", "'b4'", {"OTEL_PROPAGATORS": "tracecontext,b4"}),
+    Fault("provider-unknown", "error", INIT, "'brigde'", {"OTEL_PYTHON_TRACER_PROVIDER": "brigde"}),
+    Fault("context-unknown", "warning", INIT, "'brigde'", {"OTEL_PYTHON_CONTEXT": "brigde"}),
+    Fault("variable-misspelt", "warning", INIT, "SENTRY_TRACES_SAMPLE_RATE", {"SENTRY_TRACE_SAMPLE_RATE": "1.0"}),
+    Fault(
+        "bridge-shadowed",
+        "error",
+        INIT + "import pathlib, sys\nfolder = pathlib.Path('other')\nfolder.mkdir()\n"
+        "(folder / 'bridge.py').touch()\nsys.path.insert(0, str(folder))\n",
+        "bridge.py",
+    ),
+    Fault(
+        "bridge-shadowed",
+        "error",
+        INIT + "import pathlib\nfolder = pathlib.Path('cards-1.0.dist-info')\nfolder.mkdir()\n"
+        "(folder / 'METADATA').write_text('Metadata-Version: 2.1\\nName: cards\\nVersion: 1.0\\n')\n"
+        "(folder / 'top_level.txt').write_text('bridge\\n')\n",
+        "pip uninstall cards",
+    ),
+    Fault(
+        "bridge-shadowed-here",
+        "warning",
+        INIT + "import os, pathlib\nfolder = pathlib.Path('other', 'bridge')\nfolder.mkdir(parents=True)\n"
+        "(folder / '__init__.py').touch()\nos.chdir('other')\n",
+        "working directory",
+    ),
+    Fault(
+        "requirement-unmet",
+        "error",
+        INIT + "import pathlib\nfolder = pathlib.Path('httpx-0.20.0.dist-info')\nfolder.mkdir()\n"
+        "(folder / 'METADATA').write_text('Metadata-Version: 2.1\\nName: httpx\\nVersion: 0.20.0\\n')\n",
+        "httpx is 0.20.0",
+    ),
+    Fault(
+        "instrumentation-unmet",
+        "warning",
+        INIT + "import pathlib\nfolder = pathlib.Path('opentelemetry_instrumentation_x-0.40b0.dist-info')\n"
+        "folder.mkdir()\n(folder / 'METADATA').write_text('Metadata-Version: 2.1\\nVersion: 0.40b0\\n'\n"
+        "'Name: opentelemetry-instrumentation-x\\nRequires-Dist: opentelemetry-api~=0.9\\n')\n",
+        "opentelemetry-api~=0.9",
+    ),
+]
+BY_HAND = ("no-site", "not-installed", "tracers-older-than-sampler")
+"""Those that a test below provokes."""
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[f"{fault.code}-{n}" for n, fault in enumerate(FAULTS)])
+def test_a_wrong_set_up_is_told_of(fault: Fault, tmp_path: Path) -> None:
+    """With what is wrong, why, and what to do; what merely explains is not in check_setup's list."""
+    checked, everything = told(fault.program, tmp_path, **fault.variables)
+    found = [problem for problem in everything if problem[1] == fault.code]
+    assert [problem[0] for problem in found] == [fault.severity], everything
+    assert all(found[0][2:])
+    assert fault.says in " ".join(found[0])
+    assert (fault.code in codes(checked)) is (fault.severity != "info")
+    # One cause is told of once.
+    others = [problem[1] for problem in checked if problem[1] != fault.code]
+    assert others == [] or fault.code in ("not-initialised", "sdk-disabled", "faults")
+
+
+def test_tracers_that_kept_the_sampler_of_before(tmp_path: Path) -> None:
+    """A sampler that is assigned to an SDK provider does not reach the tracers that it has given out."""
+    from opentelemetry.sdk.trace import TracerProvider
+
+    if not hasattr(TracerProvider(shutdown_on_exit=False), "_tracers"):
+        pytest.skip("this OpenTelemetry keeps no list of tracers")
+    program = (
+        SDK + "from bridge.otel import SentrySampler\nprovider = TracerProvider()\nt = provider.get_tracer('t')\n"
+        "provider.sampler = SentrySampler(0.5)\n" + init(tracer_provider="provider", traces_sample_rate="0.5")
+    )
+    checked, _ = told(program, tmp_path)
+    assert codes(checked) == ["tracers-older-than-sampler"]
+
+
+def test_a_launcher_whose_sitecustomize_does_not_run(tmp_path: Path) -> None:
+    """Below opentelemetry-instrument, Python with -S sets nothing up."""
+    (tmp_path / "program.py").write_text("import bridge\n" + TELL)
+    launcher = tmp_path / "opentelemetry" / "instrumentation" / "auto_instrumentation"
+    paths = [str(launcher), *(path for path in sys.path if path), str(Path(bridge.__file__).parents[1])]
+    done = run(["-S", "program.py"], tmp_path, PYTHONPATH=os.pathsep.join(paths))
+    told_codes = codes(json.loads(done.stdout.partition("TOLD ")[2])[0])
+    assert told_codes == ["not-initialised", "no-site"], done.stderr
+
+
+def test_a_bridge_that_is_not_installed(tmp_path: Path) -> None:
+    """The package without the distribution has no entry points."""
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for folder in {Path(path) for path in sys.path if path.endswith("site-packages")}:
+        for entry in folder.iterdir():
+            if "sentry_otel_bridge" not in entry.name and not (packages / entry.name).exists():
+                (packages / entry.name).symlink_to(entry)
+    (packages / "bridge").unlink(missing_ok=True)
+    (packages / "bridge").symlink_to(Path(bridge.__file__).parent)
+    (tmp_path / "program.py").write_text(INIT + TELL)
+    done = run(["-S", "program.py"], tmp_path, PYTHONPATH=str(packages))
+    assert codes(json.loads(done.stdout.partition("TOLD ")[2])[0]) == ["not-installed"], done.stderr
+
+
+def test_every_check_is_provoked() -> None:
+    """No check is without a set-up that it fires on, and no two have the same code."""
+    every = [check.code for check in (*environment.CHECKS, *process_checks())]
+    assert len(every) == len(set(every))
+    provoked = {fault.code for fault in FAULTS} | {*BY_HAND, *test_sending.PROVOKES, *test_neighbours.PROVOKES}
+    assert provoked == set(every)

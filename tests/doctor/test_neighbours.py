@@ -1,0 +1,135 @@
+"""Other libraries in the same process, the real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.doctor.programs import DSN, INIT, codes, told
+from tests.interop.neighbours import pip_install
+
+PROVOKES = (
+    "sentry-sdk-too",
+    "sentry-sdk-propagator",
+    "sentry-sdk-headers",
+    "ddtrace-headers",
+    "logfire-apart",
+    "monkey-patched-late",
+)
+ROOT = Path(__file__).parents[2]
+QUIET = {
+    "DD_TRACE_STARTUP_LOGS": "0",
+    "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "0",
+    "DD_REMOTE_CONFIGURATION_ENABLED": "0",
+}
+LOGFIRE = "import logfire\nlogfire.configure(send_to_logfire=False, console=False)\n"
+USE = 'from opentelemetry import trace\nwith trace.get_tracer("t").start_as_current_span("a"):\n    pass\n'
+
+
+def sentry_sdk(**options: str) -> str:
+    """Return a program that sets sentry-sdk up."""
+    given = ", ".join(f"{name}={value}" for name, value in options.items())
+    return f'import sentry_sdk\nsentry_sdk.init("{DSN}", default_integrations=False, {given})\n'
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        (sentry_sdk(traces_sample_rate="1.0") + INIT, ["sentry-sdk-too"]),
+        (INIT + sentry_sdk(traces_sampler="lambda context: 1"), ["sentry-sdk-too"]),
+        (INIT + sentry_sdk(instrumenter='"otel"', traces_sample_rate="1.0"), ["sentry-sdk-too"]),
+        (sentry_sdk() + INIT, ["sentry-sdk-headers"]),
+        (
+            INIT + "from opentelemetry import propagate\n"
+            "from opentelemetry.propagators.composite import CompositePropagator\n"
+            "from sentry_sdk.integrations.opentelemetry import SentryPropagator\n"
+            "ours = propagate.get_global_textmap()\n"
+            "propagate.set_global_textmap(CompositePropagator([ours, SentryPropagator()]))\n",
+            ["sentry-sdk-propagator"],
+        ),
+        (
+            sentry_sdk(instrumenter='"otel"')
+            + "from opentelemetry import trace\nfrom opentelemetry.sdk.trace import TracerProvider\n"
+            "from sentry_sdk.integrations.opentelemetry import SentrySpanProcessor\n"
+            "provider = TracerProvider()\nprovider.add_span_processor(SentrySpanProcessor())\n"
+            "trace.set_tracer_provider(provider)\n" + INIT,
+            ["sentry-sdk-too"],
+        ),
+    ],
+)
+def test_sentry_sdk(program: str, expected: list[str], tmp_path: Path) -> None:
+    """With tracing on or with OpenTelemetry's spans it sends all twice; for errors only, it writes headers."""
+    pytest.importorskip("sentry_sdk")
+    checked, _ = told(program, tmp_path)
+    assert codes(checked) == expected
+    assert "sentry-sdk" in checked[0][4] or "sentry_sdk" in checked[0][4]
+
+
+def test_the_otlp_integration_of_sentry_sdk(tmp_path: Path) -> None:
+    """It exports the spans to Sentry, and puts its propagator in the place of ours."""
+    pytest.importorskip("sentry_sdk")
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+    program = "from sentry_sdk.integrations.otlp import OTLPIntegration\n" + sentry_sdk(
+        integrations="[OTLPIntegration()]"
+    )
+    after = codes(told(INIT + program, tmp_path)[0])
+    assert after == ["propagator-replaced", "spans-sent-twice", "sentry-sdk-too"]
+    before = codes(told(program + INIT, tmp_path)[0])
+    assert before == ["spans-sent-twice", "sentry-sdk-too", "sentry-sdk-propagator"]
+
+
+def neighbour(name: str) -> Path:
+    """Return a Python that has a neighbour and the bridge."""
+    return pip_install(f"doctor-{name}", f"--editable {ROOT}\n{name}\n") / "bin" / "python"
+
+
+@pytest.mark.neighbour
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        (LOGFIRE + INIT + USE, []),
+        (LOGFIRE + INIT + INIT + USE, []),
+        ("import logfire\n" + INIT + USE, []),
+        (INIT + LOGFIRE + USE, ["logfire-apart"]),
+        (LOGFIRE + INIT + LOGFIRE + USE, ["processor-missing"]),
+        (LOGFIRE + INIT + LOGFIRE + INIT + USE, []),
+    ],
+    ids=["adopted", "adopted twice", "imported only", "too late", "configured again", "mended"],
+)
+def test_logfire(program: str, expected: list[str], tmp_path: Path) -> None:
+    """Configured first, its provider is adopted; afterwards, its spans are apart; again, ours is thrown out."""
+    checked, _ = told("import logging\nlogging.disable()\n" + program, tmp_path, python=neighbour("logfire"))
+    assert codes(checked) == expected
+    assert all("after logfire.configure()" in fix or "logfire.configure() first" in fix for *_, fix in checked)
+
+
+@pytest.mark.neighbour
+def test_ddtrace(tmp_path: Path) -> None:
+    """Its patches write a traceparent of their own; its OpenTelemetry provider cannot be adopted."""
+    python, patch = neighbour("ddtrace"), "import ddtrace\nddtrace.patch(httpx=True)\n"
+    assert codes(told("import ddtrace\n" + INIT, tmp_path, python=python, **QUIET)[0]) == []
+    assert codes(told(patch + INIT, tmp_path, python=python, **QUIET)[0]) == ["ddtrace-headers"]
+    styles = {"DD_TRACE_PROPAGATION_STYLE": "datadog"}
+    assert codes(told(patch + INIT, tmp_path, python=python, **QUIET, **styles)[0]) == []
+    program = "import ddtrace.auto\nimport bridge\ntry:\n    bridge.init()\nexcept ValueError:\n    pass\n"
+    checked, _ = told(program, tmp_path, python=python, **QUIET, DD_TRACE_OTEL_ENABLED="true")
+    assert codes(checked) == ["provider-takes-no-processors"]
+    assert "DD_TRACE_OTEL_ENABLED" in checked[0][4]
+
+
+@pytest.mark.neighbour
+@pytest.mark.parametrize(
+    ("name", "patch"),
+    [
+        ("gevent", "from gevent import monkey\nmonkey.patch_all()\n"),
+        ("eventlet", "import warnings\nwarnings.simplefilter('ignore')\nimport eventlet\neventlet.monkey_patch()\n"),
+    ],
+)
+def test_green_threads(name: str, patch: str, tmp_path: Path) -> None:
+    """Patched first, all is well; after init, the worker waits where no green thread gets its turn."""
+    python = neighbour(name)
+    assert codes(told(patch + INIT, tmp_path, python=python)[0]) == []
+    checked, _ = told(INIT + patch, tmp_path, python=python)
+    assert codes(checked) == ["monkey-patched-late"]
+    assert name in checked[0][2]
