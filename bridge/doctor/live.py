@@ -86,8 +86,11 @@ class Live:
         return [one for one in self.propagator.all() if isinstance(one.propagator, SentryPropagator)]
 
     def other_providers(self) -> list[SdkTracerProvider]:
-        """Return providers of the SDK that are live and have processors, but are neither global nor the client's."""
-        known = [self.provider, None if self.client is None else self.client.tracer_provider]
+        """Return providers of the SDK that are live and have processors, but are neither global nor the client's.
+
+        logfire's, of which a check of its own tells, is not among them.
+        """
+        known = [self.provider, None if self.client is None else self.client.tracer_provider, logfire_provider()]
         known += [sdk_provider(one) for one in known]
         return [
             cast("SdkTracerProvider", found)
@@ -119,6 +122,12 @@ def held(propagator: TextMapPropagator, depth: int = _DEPTH) -> Held:
         if isinstance(value, TextMapPropagator) and not any(value is one for one in inner):
             inner.append(value)
     return Held(propagator, tuple(held(one, depth - 1) for one in inner))
+
+
+def logfire_provider() -> Any:
+    """Return logfire's provider if it was configured. `_tracer_provider` of its config, seen in 5.2 to 5.4."""
+    config = getattr(loaded("logfire._internal.config"), "GLOBAL_CONFIG", None)
+    return getattr(config, "_tracer_provider", None) if getattr(config, "_initialized", False) else None
 
 
 def loaded(module: str) -> Any:

@@ -17,6 +17,7 @@ PROVOKES = (
     "logfire-apart",
     "monkey-patched-late",
 )
+VERSIONS = {"logfire": "5.4.0", "ddtrace": "4.16.0", "gevent": "26.9.0", "eventlet": "0.41.3"}
 ROOT = Path(__file__).parents[2]
 QUIET = {
     "DD_TRACE_STARTUP_LOGS": "0",
@@ -81,7 +82,7 @@ def test_the_otlp_integration_of_sentry_sdk(tmp_path: Path) -> None:
 
 def neighbour(name: str) -> Path:
     """Return a Python that has a neighbour and the bridge."""
-    return pip_install(f"doctor-{name}", f"--editable {ROOT}\n{name}\n") / "bin" / "python"
+    return pip_install(f"doctor-{name}", f"--editable {ROOT}\n{name}=={VERSIONS[name]}\n") / "bin" / "python"
 
 
 @pytest.mark.neighbour

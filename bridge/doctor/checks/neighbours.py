@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bridge._otel import is_shut_down_at_exit, tracers
 from bridge.doctor.checks.checking import Check, Finding, check, full_name
 from bridge.doctor.checks.requirements import installed_version
-from bridge.doctor.live import loaded
+from bridge.doctor.live import loaded, logfire_provider
 from bridge.doctor.problem import ERROR, INFO, WARNING
 
 if TYPE_CHECKING:
@@ -143,9 +143,8 @@ def logfire_apart(live: Live) -> Iterator[Finding]:
     """logfire was configured after `init`: its spans are made by a provider of its own and are not in Sentry."""
     if live.client is None:
         return
-    config = getattr(loaded("logfire._internal.config"), "GLOBAL_CONFIG", None)
-    provider = getattr(config, "_tracer_provider", None)
-    if not getattr(config, "_initialized", False) or provider is None or provider is live.client.tracer_provider:
+    provider = logfire_provider()
+    if provider is None or provider is live.client.tracer_provider:
         return
     yield Finding(
         f"logfire {installed_version('logfire') or ''} was configured after the bridge.",
