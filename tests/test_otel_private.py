@@ -133,3 +133,29 @@ def test_no_other_module_uses_a_private_name() -> None:
     private = re.compile(r"from opentelemetry[\w.]* import (?:\([^)]*\b_\w+|[^(\n]*\b_\w+)")
     guilty = [p.name for p in package.rglob("*.py") if p.name != "_otel.py" and private.search(p.read_text())]
     assert guilty == []
+
+
+def test_what_the_doctor_reads_of_providers() -> None:
+    """Tracers that were given out, whether a provider is disabled or waits for the exit, and where it exports to."""
+    provider = TracerProvider()
+    assert _otel.is_shut_down_at_exit(provider)
+    provider.shutdown()
+    assert not _otel.is_shut_down_at_exit(provider)
+    assert not _otel.is_disabled(provider)
+    tracer = provider.get_tracer("t")
+    assert _otel.tracers(provider) in ((tracer,), None)  # None before 1.42
+    assert _otel.exporter_url(SpanProcessor()) is None
+
+
+def test_a_provider_behind_another_is_found() -> None:
+    """Processors of a provider that passes everything on to one of the SDK are read and taken off there."""
+
+    class Proxy:
+        provider = TracerProvider(shutdown_on_exit=False)
+
+    processor = SpanProcessor()
+    Proxy.provider.add_span_processor(processor)
+    assert _otel.sdk_provider(Proxy()) is Proxy.provider
+    assert _otel.span_processors(Proxy()) == (processor,)
+    _otel.take_off_span_processor(Proxy(), processor)
+    assert _otel.span_processors(Proxy()) == ()

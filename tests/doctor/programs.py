@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.doctor.nursery import Nursery
+
 DSN = "http://public@127.0.0.1:9/1"
 INIT = f'import bridge\nbridge.init("{DSN}", traces_sample_rate=1.0)\n'
 FORGOTTEN = ("SENTRY_", "OTEL_", "DD_", "LOGFIRE_", "BRIDGE_", "PYTHONPATH", "PYTHONSAFEPATH")
 TELL = """
-import json as _json, sys as _sys
+import json as _json
 import bridge as _bridge
 from bridge.doctor.diagnosis import diagnose as _diagnose
 from bridge._guard import reraise_faults as _reraise_faults
 _reraise_faults(True)
-_before = set(_sys.modules)
 _told = [_bridge.check_setup(), _diagnose()]
 print("TOLD " + _json.dumps([[[p.severity, p.code, p.what, p.why, p.fix] for p in ps] for ps in _told]))
 """
@@ -47,14 +50,25 @@ def run(
 def told(
     program: str, folder: Path, *, python: str | Path = sys.executable, **variables: str
 ) -> tuple[list[list[str]], list[list[str]]]:
-    """Run a program from a file in a folder; returns what check_setup and the whole diagnosis say at its end."""
-    file = folder / "the_program.py"
-    file.write_text(program + TELL)
-    done = run([str(file)], folder, python=python, **variables)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("TOLD ")]
-    assert lines, done.stdout + done.stderr
+    """Run a program in a folder and a process; returns what check_setup and the whole diagnosis say at its end."""
+    if variables or str(python) != sys.executable or not hasattr(os, "fork"):
+        file = folder / "the_program.py"
+        file.write_text(program + TELL)
+        done = run([str(file)], folder, python=python, **variables)
+        written = done.stdout + done.stderr
+    else:
+        written = _nursery().run(program + TELL, folder)
+    lines = [line for line in written.splitlines() if line.startswith("TOLD ")]
+    assert lines, written
     checked, everything = json.loads(lines[-1].removeprefix("TOLD "))
     return checked, everything
+
+
+@functools.cache
+def _nursery() -> Nursery:
+    started = Nursery(clean_environment())
+    atexit.register(started.close)
+    return started
 
 
 def codes(problems: list[list[str]]) -> list[str]:

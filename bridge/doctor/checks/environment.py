@@ -33,7 +33,7 @@ _AUTO_INSTRUMENTATION = "opentelemetry/instrumentation/auto_instrumentation"
 @check(
     "propagator-unknown",
     ERROR,
-    fix="Correct the name, or install the package that it comes from. Known are: {known}.",
+    fix="Correct the name, or install the package that it comes from.",
 )
 def propagator_unknown(environ: Environ) -> Iterator[Finding]:
     """`OTEL_PROPAGATORS` names a propagator that is not installed; OpenTelemetry cannot be imported then."""
@@ -45,7 +45,7 @@ def propagator_unknown(environ: Environ) -> Iterator[Finding]:
             yield Finding(
                 f"OTEL_PROPAGATORS names {name!r}, which is not installed.",
                 "`import opentelemetry.propagate` raises ValueError, so the program does not start.",
-                propagator_unknown.fix.format(known=_known(group)),
+                f"{propagator_unknown.fix} Installed are: {_known(group)}.",
             )
 
 

@@ -49,8 +49,7 @@ def _has_no_target(live: Live) -> bool:
 @check(
     "spans-go-nowhere",
     WARNING,
-    fix="Give init(span_processors=[BatchSpanProcessor(OTLPSpanExporter(*bridge.otlp_endpoint()))]), or leave "
-    "trace_lifecycle at its default.",
+    fix="Give init(span_processors=...) an OTLP exporter to bridge.otlp_endpoint(dsn), or leave trace_lifecycle alone.",
 )
 def spans_go_nowhere(live: Live) -> Iterator[Finding]:
     """`trace_lifecycle="none"` leaves spans to another exporter, and there is none."""
