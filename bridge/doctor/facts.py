@@ -129,9 +129,16 @@ def _patches() -> list[str]:
 
 
 def _instrumentations(client: Client | None) -> dict[str, list[str]] | None:
+    """Return names by what became of them; of those that are not active, with the reason."""
     if client is None:
         return None
-    return {"active": [full_name(one) for one in client.options.instrumentations], "pending": [], "refused": []}
+    report = getattr(client, "instrumentations", None)
+    if report is None:
+        return {"active": [full_name(one) for one in client.options.instrumentations]}
+    states: dict[str, list[str]] = {}
+    for one in report():
+        states.setdefault(one.state, []).append(one.name + (f": {one.reason}" if one.reason else ""))
+    return states
 
 
 def _delivery(client: Client | None) -> dict[str, Any] | None:
