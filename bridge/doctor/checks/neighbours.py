@@ -83,7 +83,7 @@ def sentry_sdk_propagator(live: Live) -> Iterator[Finding]:
         if live.client is not None and live.our_propagators and name.startswith("sentry_sdk."):
             yield Finding(
                 f"{name} is part of the global propagator.",
-                "It reads every trace that is continued as sampled and gives user baggage away.",
+                "It takes every continued trace as sampled and drops the baggage that is not Sentry's.",
             )
 
 
