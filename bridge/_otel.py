@@ -56,11 +56,11 @@ __all__ = [
     "exporter_url",
     "freeze",
     "global_tracer_provider",
+    "is_disabled",
+    "is_shut_down_at_exit",
     "put_clock_of_sdk",
     "put_span_processors",
     "put_tracer_provider",
-    "is_disabled",
-    "is_shut_down_at_exit",
     "record_end_metrics",
     "root_sampler",
     "runtime_context",
@@ -76,8 +76,8 @@ __all__ = [
     "take_off_span_processor",
     "trace_id_is_random",
     "tracer_provider_is_fixed",
-    "unbinding_proxies",
     "tracers",
+    "unbinding_proxies",
 ]
 
 
@@ -154,6 +154,8 @@ def put_clock_of_sdk(time_ns: Callable[[], int]) -> Callable[[], int]:
     before: Callable[[], int] = module.time_ns
     module.time_ns = time_ns
     return before
+
+
 def sdk_provider(provider: Any) -> Any:
     """Return the SDK provider behind one that passes everything on to it, as logfire's does; else itself."""
     behind = getattr(provider, "provider", None)
@@ -181,6 +183,8 @@ def put_span_processors(provider: Any, processors: tuple[Any, ...]) -> None:
         return
     with active._lock:  # guards the same tuple in the SDK's add_span_processor
         active._span_processors = processors
+
+
 def tracers(provider: Any) -> tuple[Any, ...] | None:
     """Return the tracers that an SDK provider has given out, `None` where it keeps none.
 
