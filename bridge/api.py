@@ -78,6 +78,7 @@ def init(dsn: str | None = None, **options: Unpack[InitOptions]) -> Client:
     resolved = resolve(_active.amended({"dsn": dsn, **options}))
     client = Client(resolved)
     with _init_lock:
+        setup.check_provider(resolved)
         _take_down(_client())
         setup.install_runtime_context()
         client.propagator = setup.install_propagator()

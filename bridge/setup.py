@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import propagate
 from opentelemetry import trace as trace_api
@@ -81,11 +81,24 @@ def samplers_for(options: Options, lowering: Callable[[], float] | None) -> tupl
     return options.sampler, ours if options.decides_twice else None
 
 
+def check_provider(options: Options) -> None:
+    """Raise `ValueError` if the provider that would be used takes no span processors, before anything is changed."""
+    provider = options.tracer_provider or global_tracer_provider()
+    if provider is not None and not callable(getattr(provider, "add_span_processor", None)):
+        raise ValueError(
+            f"bridge.init: the tracer provider {type(provider).__name__} takes no span processors; it must be a "
+            "provider of the OpenTelemetry SDK"
+        )
+
+
 def install_provider(
     options: Options, sink: SegmentSink | None, lowering: Callable[[], float] | None = None
 ) -> trace_api.TracerProvider:
-    """Make the bridge's provider global, or set up again the one that is; an existing one of others is adopted."""
-    existing = options.tracer_provider or global_tracer_provider()
+    """Make the bridge's provider global, or set up again the one that is; an existing one of others is adopted.
+
+    A `SentrySpanProcessor` that somebody wired by hand serves this client: there is none added beside it.
+    """
+    existing: Any = options.tracer_provider or global_tracer_provider()
     if existing is None:
         existing = TracerProvider(resource=options.resource)
     if global_tracer_provider() is None:
@@ -95,27 +108,17 @@ def install_provider(
             set_resource(existing, options.resource)
         sampler, beside = samplers_for(options, lowering)
         existing.configure(options, sampler, sink, beside)
-    else:
-        _add_processor(existing, SentrySpanProcessor(options, sink))
+    elif not any(isinstance(processor, SentrySpanProcessor) for processor in span_processors(existing)):
+        existing.add_span_processor(SentrySpanProcessor(options, sink))
     for processor in options.span_processors:
-        _add_processor(existing, processor)
-    return existing
-
-
-def _add_processor(provider: trace_api.TracerProvider, processor: object) -> None:
-    add = getattr(provider, "add_span_processor", None)
-    if add is None:
-        raise ValueError(
-            f"bridge.init: the tracer provider {type(provider).__name__} takes no span processors; it must be a "
-            "provider of the OpenTelemetry SDK"
-        )
-    add(processor)
+        existing.add_span_processor(processor)
+    return cast("trace_api.TracerProvider", existing)
 
 
 def uninstall_provider(provider: trace_api.TracerProvider, options: Options, timeout_s: float) -> None:
     """Flush the processors that `init` added and take them off; our provider makes only unrecorded spans then."""
     for processor in span_processors(provider):
-        if isinstance(processor, SentrySpanProcessor):
+        if isinstance(processor, SentrySpanProcessor) and processor.serves_only(options):
             take_off_span_processor(provider, processor)
     for processor in options.span_processors:
         processor.force_flush(int(timeout_s * 1000))

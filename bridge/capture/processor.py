@@ -17,7 +17,7 @@ from bridge.tracing.adopted import AdoptedSpan
 from bridge.tracing.following import follow
 from bridge.tracing.sampler import sample_rand_for
 from bridge.tracing.segment import Decision, Segment
-from bridge.tracing.span import REQUEST_KINDS, RemoteSpan, parent_of
+from bridge.tracing.span import REQUEST_KINDS, RecordingSpan, RemoteSpan, parent_of
 from bridge.tracing.upstream import upstream_of
 
 if TYPE_CHECKING:
@@ -32,12 +32,17 @@ class SentrySpanProcessor(SpanProcessor):
     """Makes segments of the spans that it is told of; the provider's decisions are followed.
 
     `init` adds one to a provider that is not the bridge's own. It notes on the span what it knows of it, so nothing
-    is kept anywhere else. A span is taken when it is ending, from the live span that other processors see too.
+    is kept anywhere else. A span is taken when it is ending, from the live span that other processors see too. Spans of
+    the bridge's own provider are Sentry's without it.
     """
 
     def __init__(self, options: Options | None = None, sink: SegmentSink | None = None) -> None:
         self._options = options
         self._sink = sink
+
+    def serves_only(self, options: Options) -> bool:
+        """Whether it is the one of the client with these options; one that was wired by hand serves any."""
+        return self._options is options
 
     @property
     def options(self) -> Options:
@@ -53,6 +58,8 @@ class SentrySpanProcessor(SpanProcessor):
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         """Note on the span which segment and which scopes it belongs to."""
+        if isinstance(span, RecordingSpan):
+            return
         try:
             where = context_api.get_current() if parent_context is None else parent_context
             self._adopt(span, where, is_current=parent_context is None)
@@ -109,6 +116,8 @@ class SentrySpanProcessor(SpanProcessor):
 
     def _on_ending(self, span: SdkSpan) -> None:
         """Take the span into its segment."""
+        if isinstance(span, RecordingSpan):
+            return
         noted: Any = span
         try:
             segment: Segment | None = getattr(noted, "segment", None)

@@ -13,8 +13,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import SpanKind
 
 import bridge
-from bridge.otel import SentrySampler
-from bridge.testing import capture
+from bridge._otel import runtime_context, span_processors
+from bridge.otel import SentrySampler, SentrySpanProcessor
+from bridge.testing import BridgeCapture, capture
 
 T, S = "771a43a4192642f0b136d5159a501700", "1234567890abcdef"
 
@@ -65,6 +66,45 @@ def test_after_close_the_provider_is_as_it_was() -> None:
         pass
     assert sent.transport._envelopes == []
     assert [span.name for span in exporter.get_finished_spans()] == ["later"]
+
+
+def test_a_processor_that_was_wired_by_hand_is_enough() -> None:
+    """`init` adds none beside it, each span is sent once, and it stays where it was put when the client goes."""
+    provider, _, tracer = adopt()
+    wired = SentrySpanProcessor()
+    provider.add_span_processor(wired)
+    for _ in range(2):
+        with capture(tracer_provider=provider) as sent:
+            with tracer.start_as_current_span("root"), bridge.start_span("child"):
+                pass
+            assert sent.tree() == ["root", ["child"]]
+            account = sent.client.accounting()
+        assert (account.started, account.delivered, account.pending) == (2, 2, 0)
+        assert span_processors(provider)[-1] is wired
+    with tracer.start_as_current_span("without a client"):
+        pass
+
+
+def test_our_own_provider_needs_no_processor(sent: BridgeCapture) -> None:
+    """One that is added to it does nothing."""
+    sent.client.tracer_provider.add_span_processor(SentrySpanProcessor())  # type: ignore[attr-defined]  # ours has it
+    with bridge.start_span("root"), bridge.start_span("child"):
+        pass
+    assert sent.tree() == ["root", ["child"]]
+    account = sent.client.accounting()
+    assert (account.started, account.delivered, account.pending) == (2, 2, 0)
+
+
+def test_a_provider_that_takes_no_processors_is_refused_before_anything_is_changed() -> None:
+    """Runtime context, propagator and the client before stay."""
+    with capture() as sent:
+        before = (propagate.get_global_textmap(), runtime_context(), bridge.get_client())
+        with pytest.raises(ValueError, match="NoOpTracerProvider takes no span processors"):
+            bridge.init(tracer_provider=trace.NoOpTracerProvider())
+        assert (propagate.get_global_textmap(), runtime_context(), bridge.get_client()) == before
+        with bridge.start_span("root"):
+            pass
+        assert sent.tree() == ["root"]
 
 
 @pytest.mark.parametrize(

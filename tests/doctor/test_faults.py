@@ -103,13 +103,6 @@ FAULTS = [
         "sent 2 times",
     ),
     Fault(
-        "processor-twice",
-        "error",
-        INIT + "from bridge.otel import SentrySpanProcessor\n"
-        "bridge.get_client().tracer_provider.add_span_processor(SentrySpanProcessor())\n",
-        "own TracerProvider",
-    ),
-    Fault(
         "propagator-replaced",
         "error",
         INIT + PROPAGATE + "propagate.set_global_textmap(TraceContextTextMapPropagator())\n",

@@ -146,19 +146,12 @@ def processor_missing(live: Live) -> Iterator[Finding]:
 @check(
     "processor-twice",
     ERROR,
-    fix="Leave SentrySpanProcessor to init(), which adds it where it is needed.",
+    fix="Keep one; init() adds it where it is needed and there is none.",
 )
 def processor_twice(live: Live) -> Iterator[Finding]:
-    """There is a SentrySpanProcessor too many: by hand beside `init`'s, or on our own provider, which needs none."""
-    if live.client is None:
-        return
+    """There is more than one SentrySpanProcessor on a provider that is not ours."""
     ours = sum(isinstance(one, SentrySpanProcessor) for one in live.processors)
-    if live.own_provider is not None and ours:
-        yield Finding(
-            "A SentrySpanProcessor was added to the bridge's own TracerProvider.",
-            "That provider's spans are Sentry's already; the processor gets in their way and transactions are lost.",
-        )
-    elif ours > 1:
+    if live.client is not None and live.own_provider is None and ours > 1:
         yield Finding(
             f"There are {ours} SentrySpanProcessors on {full_name(live.adopted_provider)}.",
             f"Each span is sent {ours} times.",
