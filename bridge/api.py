@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from opentelemetry.util import types
     from typing_extensions import Unpack
 
-    from bridge.options import InitOptions
+    from bridge.init_options import InitOptions
 
 F = TypeVar("F")
 _init_lock = threading.Lock()  # protects the exchange of the active client

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal
 
 from bridge.delivery.dsn import Dsn
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.sampling import Sampler
     from opentelemetry.trace import TracerProvider
 
-Hook = Callable[[dict[str, Any], dict[str, Any]], "dict[str, Any] | None"]
-TracesSampler = Callable[[dict[str, Any]], "float | bool | None"]
+    from bridge.init_options import Hook, TracesSampler
+
 TRACE_LIFECYCLES = ("static", "stream", "none")
 DEFAULT_SPOTLIGHT_URL = "http://localhost:8969/stream"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `init` was told, validated; see `init` for what each option means."""
+    """What `init` was told, validated; `InitOptions` says what each option means."""
 
     dsn: Dsn | None = None
     traces_sample_rate: float | None = None
@@ -80,44 +80,6 @@ class Options:
     def effective_org_id(self) -> str | None:
         """The organisation: option `org_id`, else what the DSN's host says."""
         return self.org_id or (self.dsn.org_id if self.dsn is not None else None)
-
-
-class InitOptions(TypedDict, total=False):
-    """What `init` takes beside the DSN, for type checkers; `None` is unset."""
-
-    traces_sample_rate: float | None
-    traces_sampler: TracesSampler | None
-    sampler: Sampler | None
-    tracer_provider: TracerProvider | None
-    span_processors: Sequence[SpanProcessor]
-    instrumentations: Sequence[Any]
-    resource: Resource | None
-    environment: str | None
-    release: str | None
-    dist: str | None
-    server_name: str | None
-    org_id: str | int | None
-    trace_propagation_targets: Sequence[str | re.Pattern[str]] | None
-    strict_trace_continuation: bool
-    sample_rate: float
-    before_send: Hook | None
-    before_send_transaction: Hook | None
-    before_send_span: Callable[[dict[str, Any]], dict[str, Any]] | None
-    before_breadcrumb: Hook | None
-    max_breadcrumbs: int
-    max_spans: int
-    ignore_spans: Sequence[Any]
-    trace_lifecycle: Literal["static", "stream", "none"]
-    transport: Any
-    http_client: httpx.Client | None
-    send_client_reports: bool
-    send_default_pii: bool
-    shutdown_timeout: float
-    spotlight: bool | str | None
-    console: bool
-    patch_threads: bool
-    capture_span_exceptions: bool
-    debug: bool
 
 
 def _wrong(option: str, value: object, takes: str) -> ValueError:
@@ -247,10 +209,10 @@ def _not_yet(option: str, value: object) -> Any:
 
 def _spotlight(option: str, value: object) -> str | None:
     """True is the sidecar's own address, a string another one."""
-    if isinstance(value, str) and value.strip().lower() not in _TRUE | _FALSE:
-        if not value.startswith(("http://", "https://")):
-            raise _wrong(option, value, "True, False or a URL")
+    if isinstance(value, str) and value.startswith(("http://", "https://")):
         return value
+    if not isinstance(value, bool) and not (isinstance(value, str) and value.strip().lower() in _TRUE | _FALSE):
+        raise _wrong(option, value, "True, False or a URL")
     return DEFAULT_SPOTLIGHT_URL if _flag(option, value) else None
 
 
@@ -300,7 +262,7 @@ ROWS: Mapping[str, OptionRow] = {
 }
 
 # What OpenTelemetry's resource says where neither an argument nor a Sentry variable did.
-_RESOURCE_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
+RESOURCE_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "release": ("service.version",),
     "environment": ("deployment.environment.name", "deployment.environment"),
 }
@@ -347,7 +309,7 @@ def _from_resource(name: str, environ: Mapping[str, str]) -> tuple[str, str | No
     attributes = dict(
         pair.split("=", 1) for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",") if "=" in pair
     )
-    for attribute in _RESOURCE_ATTRIBUTES.get(name, ()):
+    for attribute in RESOURCE_ATTRIBUTES.get(name, ()):
         if attributes.get(attribute, "").strip():
             return "OTEL_RESOURCE_ATTRIBUTES", attributes[attribute].strip()
     return "default", None

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import bridge
-from bridge.options import ROWS, InitOptions, Options, resolve
+from bridge.init_options import InitOptions
+from bridge.options import ROWS, Options, resolve
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,7 @@ from bridge.options import ROWS, InitOptions, Options, resolve
         ({"transport": object()}, ValueError, "'transport' got .*send\\(\\), flush\\(\\), close\\(\\)"),
         ({"span_processors": [object()]}, ValueError, "'span_processors' got .*on_start"),
         ({"tracer_provider": object()}, ValueError, "'tracer_provider' got .*get_tracer"),
+        ({"spotlight": 5}, ValueError, "'spotlight' got 5; it takes True, False or a URL"),
         ({"spotlight": "ftp://x"}, ValueError, "'spotlight' got 'ftp://x'; it takes True, False or a URL"),
         ({"trace_sample_rate": 1.0}, TypeError, "no option 'trace_sample_rate'; did you mean 'traces_sample_rate'\\?"),
         ({"qqq": 1}, TypeError, "no option 'qqq'; there are: dsn, "),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bridge.client import Client
     from bridge.delivery.envelope import Envelope
-    from bridge.options import InitOptions
+    from bridge.init_options import InitOptions
     from bridge.testing.outline import SentSpan
 
 NOWHERE = "http://public@127.0.0.1:9/1"

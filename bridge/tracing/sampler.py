@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace.span import TraceState
     from opentelemetry.util import types
 
-    from bridge.options import TracesSampler
+    from bridge.init_options import TracesSampler
 
 _RANDOM_MASK = (1 << RANDOM_BITS) - 1
 _SIX_DECIMALS = 1_000_000
