@@ -141,7 +141,7 @@ def _start(wrapped: Any, instance: threading.Thread, args: Any, kwargs: Any) -> 
         else:
             vars(instance)["run"] = own
 
-    def run() -> None:
+    def run(*_: object) -> None:  # sentry-sdk's wrapper gives the thread, as to a function of the class
         restore()
         with attached(context):
             instance.run()
