@@ -8,7 +8,7 @@ OTEL ?=
 GROUPS_OF_TESTS ?= test contrib
 ARGS ?=
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check docs bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m bridge demo $(ARGS)
@@ -20,6 +20,10 @@ check: $(VENV)/.installed-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site, into site/; a broken link or a page that is in no menu is a fault.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
 
 # A table for each claim about speed and memory; ARGS=--full for the rounds that docs/performance.md has.
 bench: $(VENV)/.installed-tests
@@ -39,5 +43,9 @@ $(VENV)/.installed-tests: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable . $(addprefix --group ,$(GROUPS_OF_TESTS)) $(OTEL)
 	touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --group docs
+	touch $@
+
 clean:
-	rm -rf $(VENV) .neighbours build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .neighbours build dist site .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

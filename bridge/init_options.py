@@ -27,7 +27,8 @@ class InitOptions(TypedDict, total=False):
     traces_sample_rate: float | None
     """A number from 0.0 to 1.0. The share of traces that are recorded, where the service is the first of the trace or
     its upstream left the decision open. Not set, with neither of the samplers: tracing is off; traces are still
-    continued and passed on."""
+    continued and passed on. With a provider that is not the bridge's own, the provider's sampler decides, and this only
+    turns tracing on; see limits.md."""
 
     traces_sampler: TracesSampler | None
     """A callable. Given what is known of a root span, it returns `True`, `False`, a rate, or `None` to leave the
@@ -38,9 +39,9 @@ class InitOptions(TypedDict, total=False):
     Sentry's beside it, for OpenTelemetry's side only."""
 
     tracer_provider: TracerProvider | None
-    """An object with get_tracer(): a provider of the OpenTelemetry SDK. It is adopted, with its sampler, its
-    processors and the tracers that it made, and becomes the global one where there is none. Default: the global
-    provider if there is one, else the bridge's own."""
+    """An object with get_tracer(): a provider of the OpenTelemetry SDK. It is adopted, with its
+    sampler, its processors and the tracers that it made, and becomes the global one where there is none. Default: the
+    global provider if there is one, else the bridge's own."""
 
     span_processors: Sequence[SpanProcessor]
     """A list or a tuple of OpenTelemetry span processors, each an object with on_start(), on_end(), shutdown(),
@@ -89,8 +90,8 @@ class InitOptions(TypedDict, total=False):
     drop it. Not asked where spans are streamed."""
 
     before_send_span: Callable[[dict[str, Any]], dict[str, Any]] | None
-    """A callable. Given each span, on the worker's thread; returns what to send. It cannot drop a span:
-    `ignore_spans` does."""
+    """A callable. Given each span below a root, on the worker's thread, and the root too where spans are streamed;
+    returns what to send. It cannot drop a span: `ignore_spans` does."""
 
     before_breadcrumb: Hook | None
     """A callable. Given each breadcrumb as `(crumb, hint)`; returns what to keep, `None` to drop it."""
@@ -123,8 +124,8 @@ class InitOptions(TypedDict, total=False):
     """True or False. Tell the server what was not sent, and why."""
 
     send_default_pii: bool
-    """True or False. Send what may tell about persons or hold secrets: local variables of stack frames, and attributes
-    whose names sound like secrets."""
+    """True or False. Send what may tell about persons or hold secrets: the local variables of stack frames, and
+    attributes whose names sound like secrets."""
 
     shutdown_timeout: float
     """A number of seconds, 0 or more. How long `flush()`, `close()` and the end of the process wait for the rest to be

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,9 @@ def _blocks() -> list[object]:
 @pytest.mark.parametrize("block", _blocks())
 def test_a_block_of_python_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each block of Python is a whole program, beside a client that is set up."""
+    if "sentry_sdk" in block:  # which patches the process for good
+        _run_alone(block, tmp_path)
+        return
     (tmp_path / "child.py").write_text("import bridge, os\nwith bridge.continue_trace(os.environ):\n    pass\n")
     monkeypatch.chdir(tmp_path)
     bridge.init(traces_sample_rate=1.0, transport=CapturingTransport())
@@ -34,6 +39,15 @@ def test_a_block_of_python_runs(block: str, tmp_path: Path, monkeypatch: pytest.
         exec(compile(block, "block", "exec"), {"__name__": "__main__"})
     except ModuleNotFoundError as missing:
         pytest.skip(f"{missing.name} is not installed")
+
+
+def _run_alone(block: str, folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", block], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    if "ModuleNotFoundError" in done.stderr:
+        pytest.skip(done.stderr.strip().splitlines()[-1])
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
