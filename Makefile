@@ -2,10 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# What to install instead of the newest OpenTelemetry, e.g. OTEL="opentelemetry-sdk==1.40.0".
+# What to install instead of the newest OpenTelemetry, or of anything else, e.g. OTEL="opentelemetry-sdk==1.40.0".
 OTEL ?=
 # Dependency groups of the tests.
-GROUPS_OF_TESTS ?= test contrib
+GROUPS_OF_TESTS ?= test contrib package
 ARGS ?=
 
 .PHONY: demo test check docs bench clean
