@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator
 from email.message import Message
 from email.parser import Parser
 from pathlib import Path
@@ -64,13 +63,13 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
 
 
 @pytest.fixture(scope="module")
-def installed(distributions: Distributions, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def installed(distributions: Distributions, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python that has the wheel and what it needs, and nothing else."""
     folder = tmp_path_factory.mktemp("installed")
     _run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
     python = folder / "venv" / "bin" / "python"
     _run(python, "-m", "pip", "install", "--quiet", distributions.wheel, cwd=folder)
-    yield python
+    return python
 
 
 @pytest.fixture(scope="module")
