@@ -70,6 +70,13 @@ def is_error(error: BaseException) -> bool:
     return not isinstance(error, asyncio.CancelledError | GeneratorExit)
 
 
+def status_of(status: Status | StatusCode | str) -> Status | StatusCode:
+    """Return OpenTelemetry's status for Sentry's word; what is OpenTelemetry's already stays."""
+    if not isinstance(status, str):
+        return status
+    return Status(StatusCode.OK) if status == "ok" else Status(StatusCode.ERROR, status)
+
+
 def note_span_of_error(error: BaseException, span: Any) -> None:
     """Remember the innermost span that an exception came through, for whoever captures it further out.
 
@@ -167,6 +174,9 @@ class Span(trace_api.Span):
 
     def set_measurement(self, name: str, value: float, unit: str = "") -> None:
         """Set a measurement, such as `("memory", 12.5, "megabyte")`."""
+
+    def set_status(self, status: Status | StatusCode | str, description: str | None = None) -> None:
+        """Set the status, as OpenTelemetry does, or by Sentry's word for it: `"ok"`, `"not_found"`, `"cancelled"`."""
 
     def set_http_status(self, code: int) -> None:
         """Set the HTTP status code, which the span's status is derived from when it ends."""
@@ -340,6 +350,10 @@ class RecordingSpan(LocalSpan, SdkSpan):
     def measurements(self) -> Mapping[str, Mapping[str, Any]]:
         """The span's measurements: name -> {value, unit}."""
         return self._measurements or {}
+
+    def set_status(self, status: Status | StatusCode | str, description: str | None = None) -> None:
+        """Set the status, as OpenTelemetry does, or by Sentry's word for it: `"ok"`, `"not_found"`, `"cancelled"`."""
+        SdkSpan.set_status(self, status_of(status), description)
 
     def set_tag(self, key: str, value: Any) -> None:
         """Set a tag of this span; on a root it is a tag of the transaction."""
@@ -718,9 +732,9 @@ class SpanView(Span):
         """Whether the span behind this view records."""
         return self._span.is_recording()
 
-    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+    def set_status(self, status: Status | StatusCode | str, description: str | None = None) -> None:
         """Set the status of the span behind this view."""
-        self._span.set_status(status, description)
+        self._span.set_status(status_of(status), description)
 
     def record_exception(
         self,

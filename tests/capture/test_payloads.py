@@ -371,3 +371,23 @@ def test_spans_that_go_another_way() -> None:
             bridge.capture_message("m")
         assert (len(sent.transactions), len(sent.events)) == (0, 1)
         assert sent.client.accounting().started == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("ok", "ok"),
+        ("not_found", "not_found"),
+        ("cancelled", "cancelled"),
+        ("my own word", "internal_error"),
+        (StatusCode.OK, "ok"),
+        (Status(StatusCode.ERROR, "not_found"), "not_found"),
+    ],
+)
+def test_a_status_may_be_sentrys_word(sent: BridgeCapture, given: Any, expected: str) -> None:
+    """As sentry-sdk takes it, on a span of either API; OpenTelemetry's own are as ever."""
+    with bridge.start_span("root") as root, trace.get_tracer("t").start_as_current_span("child") as child:
+        root.set_status(given)
+        child.set_status(given)
+    [transaction] = sent.transactions
+    assert transaction["contexts"]["trace"]["status"] == transaction["spans"][0]["status"] == expected
