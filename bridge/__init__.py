@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from bridge.delivery.outcomes import Accounting as Accounting
     from bridge.doctor.diagnosis import check_setup as check_setup
     from bridge.doctor.problem import Problem as Problem
+    from bridge.integrations.instrumentors import Instrumentation as Instrumentation
     from bridge.tracing.span import Span as Span
     from bridge.tracing.suppression import suppress_tracing as suppress_tracing
 
@@ -65,6 +66,7 @@ _EXPORTS = {
     "Accounting": "bridge.delivery.outcomes",
     "Client": "bridge.client",
     "Envelope": "bridge.delivery.envelope",
+    "Instrumentation": "bridge.integrations.instrumentors",
     "Problem": "bridge.doctor.problem",
     "Scope": "bridge.context.scope",
     "Span": "bridge.tracing.span",
@@ -113,6 +115,7 @@ __all__ = [
     "Accounting",
     "Client",
     "Envelope",
+    "Instrumentation",
     "Problem",
     "Scope",
     "Span",

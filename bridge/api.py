@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from bridge.init_options import InitOptions
 
 F = TypeVar("F")
-_init_lock = threading.Lock()  # protects the exchange of the active client
+_init_lock = threading.RLock()  # protects the exchange of the active client
+_is_initialising = False
 _atexit_registered = False
 _NO_CLIENT = Client(Options())
 
@@ -74,37 +75,50 @@ def init(dsn: str | None = None, **options: Unpack[InitOptions]) -> Client:
     is live but nothing is sent to Sentry. A second call replaces the first client. Raises `TypeError` for an option
     that does not exist and `ValueError` for a value that cannot be used, before anything is changed.
     """
-    global _atexit_registered
-    resolved = resolve(_active.amended({"dsn": dsn, **options}))
-    client = Client(resolved)
+    client = Client(resolve(_active.amended({"dsn": dsn, **options})))
     with _init_lock:
-        setup.check_provider(resolved)
+        _install(client)
+    return client
+
+
+def init_once(options: Callable[[], Options]) -> None:
+    """Set up with what `options` gives, unless there is a client, or this thread is about to install one."""
+    with _init_lock:
+        if _client() is None and not _is_initialising:
+            _install(Client(options()))
+
+
+def _install(client: Client) -> None:
+    global _atexit_registered, _is_initialising
+    _is_initialising = True
+    options = client.options
+    try:
+        setup.check_provider(options)
         _take_down(_client())
         setup.install_runtime_context()
         client.propagator = setup.install_propagator()
         client.tracer_provider = setup.install_provider(
-            resolved, client if client.sends else None, client.backpressure.factor
+            options, client if client.sends else None, client.backpressure.factor
         )
-        if resolved.patch_threads:
+        if options.patch_threads:
             patch_threads()
-        for instrumentation in resolved.instrumentations:
-            instrumentation.instrument(tracer_provider=client.tracer_provider)
-        if resolved.debug:
+        client.start_instrumentations()
+        if options.debug:
             _log_to_stderr()
         _active.activate(client)
         setup.continue_environment(client.propagator)
         if not _atexit_registered:
             atexit.register(close)
             _atexit_registered = True
-    return client
+    finally:
+        _is_initialising = False
 
 
 def _take_down(client: Client | None) -> None:
     if client is None:
         return
     with guard("setup", "the client before could not be taken off"):
-        for instrumentation in client.options.instrumentations:
-            instrumentation.uninstrument()
+        client.stop_instrumentations()
         unpatch_threads()
         timeout_s = client.options.shutdown_timeout
         setup.uninstall_provider(client.tracer_provider, client.options, timeout_s)

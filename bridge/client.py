@@ -27,6 +27,7 @@ from bridge.delivery.envelope import ERROR_CATEGORY, EVENT, SPAN_CATEGORY, TRANS
 from bridge.delivery.outcomes import Outcomes
 from bridge.delivery.spotlight import SpotlightTransport
 from bridge.delivery.transport import HttpTransport
+from bridge.integrations.instrumentors import Instrumentations
 from bridge.lifecycles import StreamedSpans, WholeTransactions
 from bridge.propagation.propagator import SentryPropagator
 from bridge.sending import Sender
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from bridge.delivery.envelope import Envelope
     from bridge.delivery.outcomes import Accounting
     from bridge.delivery.transport import Transport
+    from bridge.integrations.instrumentors import Instrumentation
     from bridge.options import Options
     from bridge.tracing.segment import Decision, Segment
 
@@ -73,6 +75,7 @@ class Client:
         )
         self._lifecycle = StreamedSpans(self._sender) if streams else WholeTransactions(self._sender)
         self.open_segments = OpenSegments()
+        self._instrumentations = Instrumentations(options.instrumentations, carries_context=options.patch_threads)
         self.backpressure = Backpressure(self.is_healthy)
         self._closed = False
         self.collects_spans = self.sends and options.trace_lifecycle != "none"
@@ -121,6 +124,22 @@ class Client:
     def waits_natively(self) -> bool:
         """Whether the delivery thread waits in C; with green threads it must not."""
         return self._sender.worker.waits_natively
+
+    def start_instrumentations(self) -> None:
+        """Activate what `instrumentations` named, now or once it is needed."""
+        self._instrumentations.start(self.tracer_provider)
+
+    def stop_instrumentations(self) -> None:
+        """Take the instrumentations off that this client activated."""
+        self._instrumentations.stop()
+
+    def resume_instrumentations(self) -> None:
+        """Put in force again what another client, that was closed meanwhile, may have taken off."""
+        self._instrumentations.resume()
+
+    def instrumentations(self) -> tuple[Instrumentation, ...]:
+        """Return what became of each instrumentation that `init` was given, or found with `"auto"`."""
+        return self._instrumentations.report()
 
     # What segments report while spans come and go (`bridge.tracing.segment.SegmentSink`).
 

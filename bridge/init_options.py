@@ -47,9 +47,10 @@ class InitOptions(TypedDict, total=False):
     """A list or a tuple of OpenTelemetry span processors, each an object with on_start(), on_end(), shutdown(),
     force_flush(). They are added to the provider, and taken off when the client is closed."""
 
-    instrumentations: Sequence[Any]
-    """A list or a tuple of OpenTelemetry instrumentors, each an object with instrument(), uninstrument(). They are put
-    in force, and taken off when the client is closed."""
+    instrumentations: Literal["auto"] | Sequence[Any]
+    """A list or a tuple of OpenTelemetry instrumentors, each an object with instrument(), uninstrument(); or 'auto',
+    which the list may hold as well. They are put in force, and taken off when the client is closed. With `"auto"` all
+    that are installed are, each when the library that it is for is imported; see zero-code.md."""
 
     resource: Resource | None
     """An OpenTelemetry resource. What the process is; sent with each span. Default: OpenTelemetry's, which reads

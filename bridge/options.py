@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
     from bridge.init_options import Hook, TracesSampler
 
+OUR_NAME = "bridge"
+"""What OpenTelemetry's variables call our entry points."""
+INSTRUMENTATIONS_VARIABLE = "BRIDGE_INSTRUMENTATIONS"
+OTEL_TRACES_SAMPLER = "OTEL_TRACES_SAMPLER"
+_OTEL_TRACES_SAMPLER_ARG = "OTEL_TRACES_SAMPLER_ARG"
 TRACE_LIFECYCLES = ("static", "stream", "none")
 DEFAULT_SPOTLIGHT_URL = "http://localhost:8969/stream"
 
@@ -35,7 +40,7 @@ class Options:
     sampler: Sampler | None = None
     tracer_provider: TracerProvider | None = None
     span_processors: Sequence[SpanProcessor] = ()
-    instrumentations: Sequence[Any] = ()
+    instrumentations: Sequence[Any] = ()  # instrumentors, and "auto" for all that are installed
     resource: Resource | None = None
     environment: str = "production"
     release: str | None = None
@@ -179,8 +184,12 @@ def _processors(option: str, value: object) -> Any:
 
 
 def _instrumentations(option: str, value: object) -> Any:
+    if value == "auto":
+        return ("auto",)
+    if isinstance(value, str):
+        raise _wrong(option, value, "'auto', or a list of instrumentors")
     check = _with_method("instrument", "uninstrument")
-    return tuple(check(option, instrumentor) for instrumentor in _sequence(option, value))
+    return tuple(each if each == "auto" else check(option, each) for each in _sequence(option, value))
 
 
 def _anything(option: str, value: object) -> Any:
@@ -231,7 +240,7 @@ ROWS: Mapping[str, OptionRow] = {
     "sampler": OptionRow(_with_method("should_sample")),
     "tracer_provider": OptionRow(_with_method("get_tracer")),
     "span_processors": OptionRow(_processors),
-    "instrumentations": OptionRow(_instrumentations),
+    "instrumentations": OptionRow(_instrumentations, (INSTRUMENTATIONS_VARIABLE,)),
     "resource": OptionRow(_anything),
     "environment": OptionRow(_text, ("SENTRY_ENVIRONMENT",)),
     "release": OptionRow(_text, ("SENTRY_RELEASE",)),
@@ -284,9 +293,7 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
         given = arguments.get(name)
         source = "argument"
         if given is None or (given == "" and isinstance(given, str)):
-            source, given = _from_environment(row, environ)
-        if given is None:
-            source, given = _from_resource(name, environ)
+            source, given = _from_environment(name, environ)
         if given is not None:
             values[name] = row.check(name if source == "argument" else f"{name} ({source})", given)
             sources[name] = source
@@ -298,11 +305,30 @@ def _nearest(name: str) -> str:
     return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(ROWS)}"
 
 
-def _from_environment(row: OptionRow, environ: Mapping[str, str]) -> tuple[str, str | None]:
-    for variable in row.environment:
+def without_unusable(environ: Mapping[str, str]) -> tuple[dict[str, str], list[ValueError]]:
+    """Return the environment without the variables that `resolve` would refuse, and why it would."""
+    usable, refused = dict(environ), []
+    for name, row in ROWS.items():
+        source, given = _from_environment(name, usable)
+        while given is not None:
+            try:
+                row.check(f"{name} ({source})", given)
+                break
+            except ValueError as error:
+                refused.append(error)
+            del usable[source]
+            source, given = _from_environment(name, usable)
+    return usable, refused
+
+
+def _from_environment(name: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    for variable in ROWS[name].environment:
         if environ.get(variable, "").strip():
             return variable, environ[variable].strip()
-    return "default", None
+    rate = environ.get(_OTEL_TRACES_SAMPLER_ARG, "").strip()
+    if name == "traces_sample_rate" and rate and environ.get(OTEL_TRACES_SAMPLER, "").strip() == OUR_NAME:
+        return _OTEL_TRACES_SAMPLER_ARG, rate
+    return _from_resource(name, environ)
 
 
 def _from_resource(name: str, environ: Mapping[str, str]) -> tuple[str, str | None]:

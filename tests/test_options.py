@@ -39,6 +39,8 @@ from bridge.options import ROWS, Options, resolve
         ({"trace_propagation_targets": [1]}, ValueError, "takes strings and compiled patterns"),
         ({"transport": object()}, ValueError, "'transport' got .*send\\(\\), flush\\(\\), close\\(\\)"),
         ({"span_processors": [object()]}, ValueError, "'span_processors' got .*on_start"),
+        ({"instrumentations": "all"}, ValueError, "'instrumentations' got 'all'; it takes 'auto', or a list"),
+        ({"instrumentations": ["httpx"]}, ValueError, "'instrumentations' got 'httpx'; .*instrument\\(\\)"),
         ({"tracer_provider": object()}, ValueError, "'tracer_provider' got .*get_tracer"),
         ({"spotlight": 5}, ValueError, "'spotlight' got 5; it takes True, False or a URL"),
         ({"spotlight": "ftp://x"}, ValueError, "'spotlight' got 'ftp://x'; it takes True, False or a URL"),

@@ -153,8 +153,5 @@ def _set_aside(client: Client | None) -> Iterator[None]:
         try:
             yield
         finally:
-            for instrumentation in client.options.instrumentations:
-                # What the block set up may have been the same, and was taken off with it.
-                if getattr(instrumentation, "is_instrumented_by_opentelemetry", True) is False:
-                    instrumentation.instrument(tracer_provider=provider)
+            client.resume_instrumentations()
             _active.activate(client)

@@ -21,7 +21,7 @@ DSN = (
     "Not set: everything is live, and nothing is sent."
 )
 
-_PAGE_NAME = re.compile(r"\b(\w+\.md)\b")
+_PAGE_NAME = re.compile(r"\b([\w-]+\.md)\b")
 
 
 class OptionText(NamedTuple):

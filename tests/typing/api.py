@@ -74,6 +74,8 @@ def use() -> None:
     with bridge.isolation_scope() as isolation:
         isolation.set_tag("a", 1)
     bridge.init("dsn", traces_sample_rate=0.5, spotlight=True)
+    client = bridge.init(instrumentations="auto")
+    assert_type(client.instrumentations(), tuple[bridge.Instrumentation, ...])
     bridge.init(trace_sample_rate=0.5)  # type: ignore[call-arg]
     bridge.init(traces_sample_rate="all")  # type: ignore[arg-type]
     assert_type(bridge.capture_message("m"), str | None)
