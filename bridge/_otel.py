@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from contextvars import ContextVar
 
     from opentelemetry.context.context import Context
+    from opentelemetry.sdk.trace.sampling import Sampler
     from opentelemetry.trace import TracerProvider
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "record_end_metrics",
     "root_sampler",
     "runtime_context",
+    "sampler_from_environment",
     "sampler_of_span",
     "scope_of_tracer",
     "sdk_provider",
@@ -269,6 +271,16 @@ def record_end_metrics(tracer: Any, parent: Any, decision: Any) -> Any:
 def root_sampler(sampler: Any) -> Any:
     """Return what a `ParentBased` asks for a head. `ParentBased._root`, seen in 1.40 to 1.45."""
     return getattr(sampler, "_root", None)
+
+
+def sampler_from_environment() -> Sampler:
+    """Return the SDK's sampler that `OTEL_TRACES_SAMPLER` names, else its default.
+
+    `opentelemetry.sdk.trace.sampling._get_from_env_or_default`, seen in 1.40 to 1.45.
+    """
+    from opentelemetry.sdk.trace import sampling
+
+    return sampling._get_from_env_or_default()
 
 
 def sampler_of_span(span: Any) -> Any:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from bridge._version import __version__
 from bridge.delivery.dsn import Dsn
 
+_NONE = "\0"  # the first character of no argument: all that follows the command is another program's
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -27,12 +29,16 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_doctor(commands)
+    _add_run(commands)
     return parser
 
 
-def _command(commands: Commands, name: str, run: Callable[[Any], int], what: str) -> argparse.ArgumentParser:
+def _command(
+    commands: Commands, name: str, run: Callable[[Any], int], what: str, prefix_chars: str = "-"
+) -> argparse.ArgumentParser:
     """Add a command; what it needs is imported when it runs, so the others start fast."""
-    command = commands.add_parser(name, help=what, description=what)
+    has_options = prefix_chars != _NONE
+    command = commands.add_parser(name, help=what, description=what, prefix_chars=prefix_chars, add_help=has_options)
     command.set_defaults(run=run)
     return command
 
@@ -72,3 +78,14 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from bridge.doctor.run import run_doctor
 
     return run_doctor(app=arguments.app, json=arguments.json, send=arguments.send)
+
+
+def _add_run(commands: Commands) -> None:
+    run = _command(commands, "run", _run, "run a program with everything set up by environment", prefix_chars=_NONE)
+    run.add_argument("program", nargs="*")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from bridge.integrations.run import run_program
+
+    return run_program(arguments.program)

@@ -68,6 +68,12 @@ def test_providers_and_tracers_have_what_we_read() -> None:
     assert provider.resource.attributes["a"] == "b"
 
 
+def test_the_environment_names_a_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK makes the sampler that the environment names."""
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    assert _otel.sampler_from_environment() is ALWAYS_OFF
+
+
 def test_the_global_provider_is_where_we_look() -> None:
     """The provider that init made global is found without making one."""
     client = bridge.init()
