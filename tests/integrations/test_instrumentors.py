@@ -227,6 +227,25 @@ def test_a_variable_stands_in_for_the_option(shelf: Path, value: str, states: st
     assert printed == [states, "[]"]
 
 
+@pytest.mark.parametrize("inside", ["", "instrumentations='auto'"])
+def test_a_capture_in_between(shelf: Path, inside: str) -> None:
+    """In a capture of `bridge.testing`, and after it, the program's instrumentations are in force."""
+    printed, _ = output(
+        f"""
+from bridge.testing import capture
+start()
+with capture(traces_sample_rate=1.0, {inside}) as sent:
+    import shelf
+    shelf.read()
+    print(sent.tree())
+shelf.read()
+print(state(), names())
+""",
+        shelf,
+    )
+    assert printed == ["['read']", "['active'] ['read']"]
+
+
 def test_a_library_that_calls_init_while_it_is_imported(tmp_path: Path) -> None:
     """A module that is half imported when init is called is instrumented when it is whole."""
     make_library(tmp_path, source="import __main__\n__main__.start()\nprint(__main__.state())\n" + LIBRARY)
