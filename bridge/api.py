@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F")
 _init_lock = threading.RLock()  # protects the exchange of the active client
-_is_initialising = False
+_is_initialising = False  # read and written under _init_lock: whether its holder is installing a client
 _atexit_registered = False
 _NO_CLIENT = Client(Options())
 
