@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bridge.demo.tree import Node, trees
+from bridge.console.tree import in_order, spans_of, with_events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bridge.console.tree import Node
     from bridge.delivery.envelope import Envelope
 
 ERROR_BELONGS_TO = "SELECT pieces FROM stock"
@@ -47,7 +48,7 @@ def _expected(stock_url: str) -> tuple[Any, ...]:
 
 
 def _shape(node: Node) -> tuple[Any, ...]:
-    return (node.name, node.made_by, node.service, tuple(_shape(child) for child in node.children))
+    return (node.span.name, node.span.made_by, node.span.service, tuple(_shape(child) for child in node.children))
 
 
 def complaints(answer: dict[str, Any], envelopes: Sequence[Envelope]) -> list[str]:
@@ -55,7 +56,8 @@ def complaints(answer: dict[str, Any], envelopes: Sequence[Envelope]) -> list[st
     items = [(envelope, item.payload) for envelope in envelopes for item in envelope.items]
     transactions = [p for _, p in items if isinstance(p, dict) and p.get("type") == "transaction"]
     errors = [p for _, p in items if isinstance(p, dict) and "exception" in p]
-    roots = trees(transactions)
+    spans = in_order(span for transaction in transactions for span in spans_of(transaction))
+    roots, _ = with_events(spans, errors)
     if len(roots) != 1:
         return [f"There should be one tree over both services, and there are {len(roots)}."]
     return [
@@ -76,11 +78,11 @@ def _error(root: Node, errors: Sequence[dict[str, Any]]) -> list[str]:
     if len(errors) != 1:
         return [f"One error was captured, and {len(errors)} arrived."]
     trace = errors[0]["contexts"]["trace"]
-    owner = next((node for node in root.walk() if node.span_id == trace["span_id"]), None)
+    owner = next((node for node in root.walk() if node.events == errors), None)
     found = []
-    if trace["trace_id"] != root.trace_id:
+    if trace["trace_id"] != root.span.trace_id:
         found.append("The error is in another trace than the spans.")
-    if owner is None or owner.name != ERROR_BELONGS_TO:
+    if owner is None or owner.span.name != ERROR_BELONGS_TO:
         found.append(f"The error should belong to {ERROR_BELONGS_TO!r}.")
     if errors[0].get("tags", {}).get("warehouse") != "north":
         found.append("The error lacks the tag that was set on its request.")

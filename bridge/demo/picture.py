@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bridge.demo.tree import Node, trees
+from bridge.console.drawing import duration, rows, table
+from bridge.console.tree import in_order, spans_of, with_events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    from bridge.console.drawing import Piece
+    from bridge.console.tree import SentSpan
 
 
 def picture(
@@ -18,29 +22,16 @@ def picture(
     """Return the headers that crossed, the tree with the error at its span, and the decision."""
     lines = ["The headers that crossed from shop to stock:"]
     lines += [f"  {name}: {value}" for name, value in answer["crossed"].items()]
-    for root in trees(transactions):
-        lines += ["", f"Trace {root.trace_id}, put together from {len(transactions)} transactions:", ""]
-        rows = list(_rows(root, errors))
-        width = max(len(label) for label, _ in rows)
-        lines += [f"  {label:<{width}}  {facts}".rstrip() for label, facts in rows]
+    spans = in_order(span for transaction in transactions for span in spans_of(transaction))
+    for root in with_events(spans, errors)[0]:
+        lines += ["", f"Trace {root.span.trace_id}, put together from {len(transactions)} transactions:", ""]
+        lines += ["  " + "".join(text for text, _ in line) for line in table(rows(root), _columns)]
     lines += ["", f"Sampling decision: {_decision(answer)}", ""]
     return "\n".join(lines)
 
 
-def _rows(
-    node: Node, errors: Sequence[Mapping[str, Any]], prefix: str = "", branch: str = ""
-) -> Iterator[tuple[str, str]]:
-    facts = f"{node.op or '-':<11} {node.duration_ms:8.2f} ms  {node.made_by:<13}  {node.service}"
-    yield prefix + branch + node.name, facts
-    below = prefix + {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
-    for error in errors:
-        if error["contexts"]["trace"]["span_id"] == node.span_id:
-            value = error["exception"]["values"][-1]
-            stem = "│  " if node.children else "   "
-            yield f"{below}{stem}! {value['type']}: {value['value']}", "the error"
-    for number, child in enumerate(node.children, 1):
-        last = number == len(node.children)
-        yield from _rows(child, errors, below, "└─ " if last else "├─ ")
+def _columns(span: SentSpan) -> Sequence[Piece]:
+    return [(span.op or "-", "op"), (duration(span.duration_ms), ""), (span.made_by, ""), (span.service, "")]
 
 
 def _decision(answer: Mapping[str, Any]) -> str:

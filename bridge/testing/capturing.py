@@ -9,11 +9,12 @@ from opentelemetry.sdk.resources import Resource
 
 from bridge import _active, api
 from bridge._otel import global_tracer_provider, put_tracer_provider, set_resource, tracer_provider_is_fixed
+from bridge.console.tree import in_order, sent_span, with_events
 from bridge.context.propagation_context import continue_for_process
 from bridge.testing.clock import going_by
 from bridge.testing.ids import IdSource
 from bridge.testing.isolation import isolated
-from bridge.testing.outline import FIELDS, names, outline, sent_spans, with_events
+from bridge.testing.outline import FIELDS, names, outline
 from bridge.testing.transport import CapturingTransport
 from bridge.tracing.provider import TracerProvider
 
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from bridge.client import Client
+    from bridge.console.tree import SentSpan
     from bridge.delivery.envelope import Envelope
     from bridge.init_options import InitOptions
-    from bridge.testing.outline import SentSpan
 
 NOWHERE = "http://public@127.0.0.1:9/1"
 _DECIDING = ("traces_sample_rate", "traces_sampler", "sampler")
@@ -78,7 +79,7 @@ class BridgeCapture:
         return [span.payload for span in self._spans()]
 
     def _spans(self) -> list[SentSpan]:
-        return sent_spans(self.transport.spans, self._ids.order_of)
+        return in_order(map(sent_span, self.transport.spans), self._ids.order_of)
 
     def tree(self) -> list[Any]:
         """Return the names of everything sent, each followed by the list of what is below it, if anything is.

@@ -6,10 +6,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from bridge import api
+from bridge.console.tree import span_payloads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bridge.delivery.envelope import Envelope
 
 
@@ -67,15 +66,6 @@ class CapturingTransport:
     @property
     def spans(self) -> list[dict[str, Any]]:
         """Every span that was sent, the roots included, each with its `description` and ids, in order of start."""
-        spans = [span for transaction in self.transactions for span in _spans(transaction)]
+        spans = [span for transaction in self.transactions for span in span_payloads(transaction)]
         spans += [span for container in self._payloads("span") for span in container["items"]]
         return sorted(spans, key=lambda span: str(span["start_timestamp"]))
-
-
-def _spans(transaction: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    root = {**transaction["contexts"]["trace"], "description": transaction["transaction"]}
-    for key in ("start_timestamp", "timestamp", "tags", "measurements"):
-        if key in transaction:
-            root[key] = transaction[key]
-    yield root
-    yield from transaction["spans"]
