@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from bridge.capture.event import exception_event, message_event
 from bridge.capture.scope_data import SDK, apply_scope
 from bridge.capture.timestamps import rfc3339
 from bridge.capture.transaction import PayloadOptions
+from bridge.console.watcher import Watcher
 from bridge.context import scope as scopes_of
 from bridge.context.scope import ScopeData, run_event_processors
 from bridge.delivery import outcomes as reasons
@@ -25,6 +27,7 @@ from bridge.delivery.backpressure import Backpressure
 from bridge.delivery.custom import CustomTransport
 from bridge.delivery.envelope import ERROR_CATEGORY, EVENT, SPAN_CATEGORY, TRANSACTION_CATEGORY, Item
 from bridge.delivery.outcomes import Outcomes
+from bridge.delivery.shown import ShownOnly
 from bridge.delivery.spotlight import SpotlightTransport
 from bridge.delivery.transport import HttpTransport
 from bridge.integrations.instrumentors import Instrumentations
@@ -59,6 +62,7 @@ class Client:
         self.options = options
         self.outcomes = Outcomes()
         self._transport: Transport | None = _make_transport(options, self.outcomes)
+        self._watcher = _make_watcher(options)
         self.tracer_provider: trace_api.TracerProvider = trace_api.NoOpTracerProvider()
         self._tracer: trace_api.Tracer | None = None
         self.propagator = SentryPropagator()
@@ -71,7 +75,12 @@ class Client:
         )
         streams = options.trace_lifecycle == "stream"
         self._sender = Sender(
-            options, self._payload_options, self.outcomes, self._transport, tick=self.send_waiting if streams else None
+            options,
+            self._payload_options,
+            self.outcomes,
+            self._transport,
+            tick=self._tick if streams or options.console else None,
+            watcher=self._watcher,
         )
         self._lifecycle = StreamedSpans(self._sender) if streams else WholeTransactions(self._sender)
         self.open_segments = OpenSegments()
@@ -80,6 +89,8 @@ class Client:
         self._closed = False
         self.collects_spans = self.sends and options.trace_lifecycle != "none"
         self.streams_spans = streams
+        if options.console:
+            self._sender.worker.submit(partial(self._watcher.begin, options))
 
     @property
     def dsn(self) -> Dsn | None:
@@ -88,7 +99,7 @@ class Client:
 
     @property
     def transport(self) -> Any:
-        """What sends: what was given to `init`, else the HTTP transport; `None` without a DSN."""
+        """What sends: what was given to `init`, else the HTTP transport; `None` where nobody would get anything."""
         return self._transport if self.options.transport is None else self.options.transport
 
     @property
@@ -112,7 +123,7 @@ class Client:
 
     @property
     def sends(self) -> bool:
-        """Whether anything leaves for Sentry: a DSN or a transport was given, and the client is not closed."""
+        """Whether anybody gets anything: a DSN, a transport, `spotlight` or `console` was given; not once closed."""
         return self._transport is not None and not self._closed
 
     @property
@@ -167,6 +178,7 @@ class Client:
         if with_root and not self.streams_spans:
             self.outcomes.lost(reasons.BUFFER_OVERFLOW, TRANSACTION_CATEGORY)
         self.outcomes.lost(reasons.BUFFER_OVERFLOW, SPAN_CATEGORY, quantity)
+        self._watcher.count_lost(quantity)
 
     def exception_recorded(self, error: BaseException) -> None:
         """Send an exception that was recorded on a span, unless it was sent already."""
@@ -178,6 +190,8 @@ class Client:
         if self.options.tracing_enabled:
             reason = reasons.BACKPRESSURE if decision.lowered else reasons.SAMPLE_RATE
             self.outcomes.lost(reason, self._lifecycle.category, was_started=False)
+            if self._watcher.count_not_sampled():
+                self._sender.worker.submit(self._watcher.tell_not_sampled)
 
     # Errors and messages.
 
@@ -246,22 +260,27 @@ class Client:
         self._complete(event, layers, link, default_level)
         processed = run_event_processors(event, hint, layers)
         if processed is None:
-            self.outcomes.lost(reasons.EVENT_PROCESSOR, ERROR_CATEGORY)
+            self._lose_event(event, reasons.EVENT_PROCESSOR, "an event processor")
             return None
         if not self._error_is_sampled():
-            self.outcomes.lost(reasons.SAMPLE_RATE, ERROR_CATEGORY)
+            self._lose_event(event, reasons.SAMPLE_RATE, "sample_rate")
             return None
         processed = self._sender.ask_hook(self.options.before_send, "before_send", processed, hint)
         if processed is None:
-            self.outcomes.lost(reasons.BEFORE_SEND, ERROR_CATEGORY)
+            self._lose_event(event, reasons.BEFORE_SEND, "before_send")
             return None
         event_id: str = processed["event_id"]
         attachments = [a for layer in layers for a in layer.attachments]
-        sent = processed
-        if not self._sender.submit(lambda: self._envelopes(sent, link, attachments), {ERROR_CATEGORY: 1}):
+        job = partial(self._envelopes, processed, link, attachments, root_is_open=_is_below_open_root(link))
+        if not self._sender.submit(job, {ERROR_CATEGORY: 1}):
             return None
         scopes.isolation.last_event_id = event_id
         return event_id
+
+    def _lose_event(self, event: dict[str, Any], reason: str, by: str) -> None:
+        self.outcomes.lost(reason, ERROR_CATEGORY)
+        if self.options.console:
+            self._sender.worker.submit(partial(self._watcher.dropped, event, by))
 
     def _complete(
         self,
@@ -300,12 +319,20 @@ class Client:
         rate = self.options.sample_rate
         return rate >= 1.0 or random.random() < rate
 
-    def _envelopes(self, event: dict[str, Any], link: TraceLink, attachments: Sequence[Attachment]) -> list[Envelope]:
+    def _envelopes(
+        self, event: dict[str, Any], link: TraceLink, attachments: Sequence[Attachment], *, root_is_open: bool
+    ) -> list[Envelope]:
+        if root_is_open:
+            self._watcher.expect_tree(event["event_id"])
         items = [Item(EVENT, event, {})]
         items += [item for item in map(_attachment_item, attachments) if item is not None]
         return [self._sender.envelope(link.dsc, items, event["event_id"])]
 
     # Life.
+
+    def _tick(self) -> None:
+        self.send_waiting()
+        self._watcher.tick()
 
     def send_waiting(self) -> None:
         """Send what has ended below roots that are open, where spans are streamed."""
@@ -342,6 +369,8 @@ class Client:
             self.open_segments.let_go_all()
             if isinstance(self._transport, HttpTransport | SpotlightTransport):
                 self._transport.stop_retrying()
+            if self.options.console:
+                self._sender.worker.submit(self._watcher.end)
             self._sender.worker.close(max(0.0, deadline - time.monotonic()))
             if self._transport is not None:
                 self._transport.close(max(0.0, deadline - time.monotonic()))
@@ -364,9 +393,25 @@ def _make_transport(options: Options, outcomes: Outcomes) -> Transport | None:
             http_client=options.http_client,
             send_client_reports=options.send_client_reports,
         )
+    elif options.spotlight is not None or options.console:
+        transport = ShownOnly(outcomes)
     if options.spotlight is not None:
         return SpotlightTransport(options.spotlight, transport)
     return transport
+
+
+def _make_watcher(options: Options) -> Watcher:
+    if not options.console:
+        return Watcher()
+    from bridge.console.console import Console
+
+    return Console()
+
+
+def _is_below_open_root(link: TraceLink) -> bool:
+    """Whether the root that something was captured below is still to be sent."""
+    segment = getattr(link.span, "segment", None)
+    return segment is not None and segment.collects and not segment.closed
 
 
 def _trace_context(link: TraceLink) -> dict[str, Any]:

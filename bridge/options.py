@@ -210,12 +210,6 @@ def _rules(option: str, value: object) -> Any:
     return rules
 
 
-def _not_yet(option: str, value: object) -> Any:
-    if _flag(option, value):
-        raise _wrong(option, value, "False: it is not built yet")
-    return False
-
-
 def _spotlight(option: str, value: object) -> str | None:
     """True is the sidecar's own address, a string another one."""
     if isinstance(value, str) and value.startswith(("http://", "https://")):
@@ -264,7 +258,7 @@ ROWS: Mapping[str, OptionRow] = {
     "send_default_pii": OptionRow(_flag),
     "shutdown_timeout": OptionRow(_seconds),
     "spotlight": OptionRow(_spotlight, ("SENTRY_SPOTLIGHT",)),
-    "console": OptionRow(_not_yet),
+    "console": OptionRow(_flag),
     "patch_threads": OptionRow(_flag),
     "capture_span_exceptions": OptionRow(_flag),
     "debug": OptionRow(_flag, ("SENTRY_DEBUG",)),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bridge._guard import guard, report_fault
 from bridge.capture.scope_data import SDK
 from bridge.capture.timestamps import rfc3339
+from bridge.console.watcher import Watcher
 from bridge.delivery import outcomes as reasons
 from bridge.delivery.envelope import SPAN_CATEGORY, Envelope
 from bridge.delivery.worker import Worker
@@ -42,11 +43,13 @@ class Sender:
         transport: Transport | None,
         *,
         tick: Callable[[], None] | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         self.options = options
         self.payload_options = payload_options
         self.outcomes = outcomes
         self.transport = transport
+        self.watcher = watcher or Watcher()
         self.worker = Worker(
             "bridge-delivery",
             max_jobs=_MAX_QUEUE,
@@ -74,6 +77,7 @@ class Sender:
                 raise error
             return
         for envelope in envelopes:
+            self.watcher.sent(envelope)
             if self.transport is not None:
                 self.transport.send(envelope)
 

@@ -32,7 +32,7 @@ from bridge.options import ROWS, Options, resolve
             ValueError,
             "'trace_lifecycle' got 'streamed'; it takes one of static, stream",
         ),
-        ({"console": True}, ValueError, "'console' got True; it takes False: it is not built yet"),
+        ({"console": "maybe"}, ValueError, "'console' got 'maybe'; it takes True or False"),
         ({"ignore_spans": [5]}, ValueError, "'ignore_spans' got 5; it takes strings, compiled patterns"),
         ({"ignore_spans": [{"kind": "x"}]}, ValueError, "'ignore_spans' got .*kind"),
         ({"trace_propagation_targets": "example.com"}, ValueError, "takes a list or a tuple"),

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
-from bridge.console.tree import Node, what_happened
+from bridge.console.tree import Node, raised_at, what_happened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from bridge.console.tree import SentSpan
 
@@ -34,12 +35,13 @@ class Alike:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a tree: what is drawn before it, its text, and the span whose columns stand beside it."""
+    """One line of a tree: what is drawn before it, its text, and the span whose columns stand beside it, or a note."""
 
     guide: str
     text: str
     role: str
     span: SentSpan | None = None
+    note: str = ""
 
 
 def rows(root: Node) -> Iterator[Row]:
@@ -55,10 +57,20 @@ def rows(root: Node) -> Iterator[Row]:
         below = prefix + _BELOW[branch]
         stem = below + ("│  " if entry.children else "   ")
         for event in entry.events:
-            yield Row(stem, f"! {printable(what_happened(event))}", "error")
+            (text, role), *notes = event_pieces(event)
+            yield Row(stem, text, role, note="".join(note for note, _ in notes))
         entries = _folded(entry.children)
         branches = ["├─ "] * (len(entries) - 1) + ["└─ "]
         waiting.extend(reversed([(child, below, b) for child, b in zip(entries, branches, strict=False)]))
+
+
+def event_pieces(event: Mapping[str, Any]) -> Line:
+    """Return the words for an error or a message: what happened, and where in the code."""
+    level, text = event.get("level") or "error", printable(what_happened(event))
+    serious = level in ("error", "fatal")
+    place = raised_at(event)
+    said: Piece = (f"! {text}", "error") if serious else (f"· {printable(str(level))}: {text}", "warning")
+    return [said, (f"  {printable(place)}", "quiet")] if place else [said]
 
 
 def _row_of_alike(alike: Alike, guide: str) -> Row:
@@ -100,12 +112,16 @@ def table(drawn: Iterable[Row], columns: Callable[[SentSpan], Sequence[Piece]], 
 
 
 def _line(row: Row, facts: Sequence[Piece], label: int, widths: Sequence[int], width: int | None) -> Line:
-    room = label if row.span is not None else width
+    room: int | None = label
+    if row.span is None:
+        room = None if width is None else max(_LEAST_LABEL, width - cells(row.note))
     guide = row.guide
     if room is not None and len(guide) > room // 2:  # very deep
         guide = "…" + guide[len(guide) - room // 2 + 1 :]
     text = row.text if room is None else cut(row.text, room - len(guide))
     line = [(guide, "guide"), (text, row.role)]
+    if row.note:
+        line.append((row.note, "quiet"))
     at = cells(guide + text)
     start = label
     for (fact, role), cell in zip(facts, widths, strict=False):  # a row without a span has no facts

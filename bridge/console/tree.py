@@ -156,6 +156,17 @@ def what_happened(event: Mapping[str, Any]) -> str:
     return str((event.get("logentry") or {}).get("message", event.get("message", "")))
 
 
+def raised_at(event: Mapping[str, Any]) -> str | None:
+    """Return where in the code an exception came from; `None` where that is not known."""
+    values = (event.get("exception") or {}).get("values") or ()
+    frames = ((values[-1].get("stacktrace") or {}).get("frames") or ()) if values else ()
+    if not frames:
+        return None
+    frame = frames[-1]
+    name = str(frame.get("filename", "?")).replace("\\", "/").rpartition("/")[2]
+    return f"{name}:{frame.get('lineno', '?')} in {frame.get('function', '?')}"
+
+
 def _seconds(payload: Mapping[str, Any], *keys: str) -> float:
     value = next(payload[key] for key in keys if key in payload)
     if isinstance(value, str):
