@@ -6,7 +6,8 @@ import os
 import shutil
 import sys
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from io import StringIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,27 +101,32 @@ class PlainPaper:
 
     def write(self, lines: Sequence[Line]) -> None:
         """Write lines in one call."""
-        pieces = ("".join(self._piece(text, role) for text, role in line).rstrip() + "\n" for line in lines)
-        self._stream.write(encodable("".join(pieces), self._stream))
-        self._stream.flush()
+        _write(self._stream, "".join(self._rendered(line) for line in lines))
+
+    def _rendered(self, line: Line) -> str:
+        return "".join(self._piece(text, role) for text, role in line).rstrip() + "\n"
 
     def _piece(self, text: str, role: str) -> str:
         style = STYLES.get(role)
         if not self._colours or style is None:
             return text
-        return f"\x1b[{';'.join(_CODES[word] for word in style.split())}m{text}\x1b[0m"
+        return f"\x1b[{';'.join(str(_CODES[word]) for word in style.split())}m{text}\x1b[0m"
 
 
 class RichPaper:
-    """Has rich write, which knows more of terminals than we do."""
+    """Has rich make the text, which knows more of terminals and their colours than we do.
+
+    It does not get the stream: at a broken pipe it would end the program, and take its standard output away.
+    """
 
     def __init__(self, stream: TextIO, colours: bool) -> None:
         from rich.console import Console
 
         self.width = width_of(stream)
         self._stream = stream
-        self._console: Any = Console(
-            file=stream,
+        self._rendered = StringIO()
+        self._console = Console(
+            file=self._rendered,
             force_terminal=colours,
             no_color=not colours,
             width=self.width,
@@ -133,14 +139,18 @@ class RichPaper:
         """Write lines in one call."""
         from rich.text import Text
 
-        text = Text()
         for line in lines:
+            text = Text()
             for part, role in line:
-                text.append(encodable(part, self._stream), STYLES.get(role))
+                text.append(part, STYLES.get(role))
             text.rstrip()
-            text.append("\n")
-        self._console.print(text, end="", soft_wrap=True)
-        self._stream.flush()
+            self._console.print(text, soft_wrap=True)
+        _write(self._stream, self._rendered.getvalue())
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(encodable(text, stream))
+    stream.flush()
 
 
 def encodable(text: str, stream: TextIO) -> str:
