@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_doctor(commands)
+    _add_decode(commands)
     _add_run(commands)
     return parser
 
@@ -78,6 +79,33 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from bridge.doctor.run import run_doctor
 
     return run_doctor(app=arguments.app, json=arguments.json, send=arguments.send)
+
+
+def _add_decode(commands: Commands) -> None:
+    decode = _command(commands, "decode", _decode, "explains trace headers, and where they disagree")
+    decode.add_argument(
+        "headers",
+        nargs="*",
+        metavar="HEADER",
+        help="'sentry-trace: ...', 'baggage: ...', 'traceparent: ...', 'tracestate: ...', a bare value or a JSON "
+        "object; none, or '-': standard input, such as the output of curl -v or env",
+    )
+    decode.add_argument("--json", action="store_true", help="print JSON")
+    decode.add_argument("--rate", type=float, help="the receiver's traces_sample_rate")
+    decode.add_argument("--org-id", help="the receiver's organisation")
+    decode.add_argument("--strict", action="store_true", help="the receiver has strict_trace_continuation")
+
+
+def _decode(arguments: argparse.Namespace) -> int:
+    from bridge.decode.command import run_decode
+
+    return run_decode(
+        arguments.headers,
+        as_json=arguments.json,
+        rate=arguments.rate,
+        org_id=arguments.org_id,
+        strict=arguments.strict,
+    )
 
 
 def _add_run(commands: Commands) -> None:

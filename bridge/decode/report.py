@@ -1,0 +1,106 @@
+"""What is found out about headers: facts, problems and what comes of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Kind = Literal["malformed", "limit", "disagreement", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One part of a header: what it is called, what stands there, and what that means."""
+
+    name: str
+    value: str
+    meaning: str
+    well_formed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong in headers, or worth a remark (`note`), and what comes of it."""
+
+    kind: Kind
+    headers: tuple[str, ...]
+    what: str
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One header: its parts, and what is wrong with it by itself."""
+
+    name: str
+    value: str
+    size: str
+    facts: Sequence[Fact]
+    problems: Sequence[Problem] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the bridge does with a request that has these headers.
+
+    `continues` names the header whose trace goes on, `None` where a new one begins. `sampled` is `None` where the
+    receiver's own rate decides; else `sends_on` has the headers of a request that it would make.
+    """
+
+    continues: str | None
+    trace_id: str | None
+    parent_span_id: str | None
+    sampled: bool | None
+    why: str
+    sample_rand: str | None
+    sample_rate: float | None
+    user_baggage: Mapping[str, str]
+    sends_on: Mapping[str, str]
+    ignored: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All of it."""
+
+    headers: Sequence[Explained]
+    outcome: Outcome
+    problems: Sequence[Problem] = field(default=())
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether nothing is malformed, too large or in disagreement."""
+        return all(problem.kind == "note" for problem in self.problems)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        return {
+            "fine": self.is_fine,
+            "headers": {one.name: _header_as_json(one) for one in self.headers},
+            "problems": [asdict(problem) for problem in self.problems],
+            "outcome": asdict(self.outcome),
+        }
+
+
+def _header_as_json(one: Explained) -> dict[str, Any]:
+    return {"value": one.value, "facts": [asdict(fact) for fact in one.facts]}
+
+
+DECISIONS: Mapping[bool | None, str] = {
+    True: "sampled",
+    False: "not sampled",
+    None: "deferred: the receiver decides",
+}
+
+
+def share(rate: float) -> str:
+    """Write a rate as a percentage."""
+    return f"{rate * 100:.6g} %"
+
+
+def malformed(header: str, what: str, effect: str) -> Problem:
+    """Return what is wrong in a header by itself."""
+    return Problem("malformed", (header,), what, effect)
