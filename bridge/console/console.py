@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge._forking import reset_in_children
 from bridge._guard import guard
-from bridge.console.drawing import Row, bar, cells, cut, duration, event_pieces, printable, rows, table
+from bridge.console.drawing import Row, bar, cells, counted, cut, duration, event_pieces, printable, rows, table
 from bridge.console.paper import has_rich, paper_for
 from bridge.console.tree import in_order, sent_span, spans_of, with_events
 from bridge.console.waiting import FinishedTree, WaitingEvents, WaitingSegments
@@ -119,7 +119,7 @@ class Console(Watcher):
             quantity, self._not_sampled = self._not_sampled, 0
         if quantity:
             with _guarded():
-                self._print([_quiet(f"- {_counted(quantity, 'root was', 'roots were')} not sampled")])
+                self._print([_quiet(f"- {counted(quantity, 'root was', 'roots were')} not sampled")])
 
     def count_lost(self, quantity: int) -> None:
         """Count spans that will not come, to be told of later: a finalizer may be calling."""
@@ -146,7 +146,7 @@ class Console(Watcher):
             quantity, self._lost = self._lost, 0
         if quantity:
             self._print(
-                [_quiet(f"- {_counted(quantity, 'span is', 'spans are')} not sent: they, or their root, did not end")]
+                [_quiet(f"- {counted(quantity, 'span is', 'spans are')} not sent: they, or their root, did not end")]
             )
 
     def _event(self, event: dict[str, Any]) -> None:
@@ -167,9 +167,9 @@ class Console(Watcher):
         roots, _ = with_events(spans, events)
         trace_id = spans[0].trace_id
         drawn = [row for root in roots for row in rows(root)]
-        notes = [_quiet(f"  … {_counted(len(drawn) - MAX_ROWS, 'more line', 'more lines')}")] * (len(drawn) > MAX_ROWS)
+        notes = [_quiet(f"  … {counted(len(drawn) - MAX_ROWS, 'more line', 'more lines')}")] * (len(drawn) > MAX_ROWS)
         for why, quantity in self._left_out.pop(trace_id, Counter()).items():
-            notes.append(_quiet(f"  … {_counted(quantity, 'more span', 'more spans')} {why}"))
+            notes.append(_quiet(f"  … {counted(quantity, 'more span', 'more spans')} {why}"))
 
         def lines(width: int) -> list[Line]:
             shown: Sequence[Row] = list(islice(drawn, MAX_ROWS))
@@ -245,10 +245,6 @@ def _place(event: Mapping[str, Any]) -> Line:
 
 def _trace_id_of(event: Mapping[str, Any]) -> str:
     return str(event.get("contexts", {}).get("trace", {}).get("trace_id"))
-
-
-def _counted(quantity: int, one: str, more: str) -> str:
-    return f"{quantity} {one if quantity == 1 else more}"
 
 
 def _fitting(line: Line, width: int) -> Line:

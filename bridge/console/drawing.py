@@ -151,6 +151,11 @@ def bar(span: SentSpan, start_s: float, end_s: float, size: int) -> str:
     return " " * first + "━" * min(length, size - first)
 
 
+def counted(quantity: int, one: str, more: str) -> str:
+    """Write a number of things."""
+    return f"{quantity} {one if quantity == 1 else more}"
+
+
 def printable(text: str) -> str:
     """Write what a terminal would act upon, line ends and escapes above all, so that it can be read."""
     if text.isprintable():

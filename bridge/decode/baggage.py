@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from bridge.console.drawing import counted
 from bridge.decode.report import Explained, Fact, Problem, malformed, share
 from bridge.decode.said import user_baggage_of
 from bridge.propagation.baggage import BAGGAGE, MAX_BYTES, MAX_MEMBERS, SENTRY_PREFIX, split_baggage
@@ -38,7 +39,7 @@ def explain_baggage(value: str) -> Explained:
             problems.append(Problem("note", (BAGGAGE,), what, effect))
         facts.append(Fact(name or member.partition("=")[0], text, "baggage of the user's", bool(alone)))
     problems += _baggage_parts(raw, bool(others), bool(kept))
-    size = f"{len(value.encode(errors='replace'))} bytes, {len(raw)} members"
+    size = f"{len(value.encode(errors='replace'))} bytes, {counted(len(raw), 'member', 'members')}"
     return Explained(BAGGAGE, value, size, facts, problems)
 
 

@@ -32,6 +32,7 @@ _EXPLAIN: Mapping[str, Callable[[str], Explained]] = {
 
 def decode(headers: Mapping[str, str], options: Options | None = None, guesses: Sequence[str] = ()) -> Report:
     """Explain headers, by their lower-case names, as a receiver with these options would take them. Never raises."""
+    headers = {name: value.encode("utf-8", "replace").decode() for name, value in headers.items()}
     with quiet_opentelemetry():
         said = read(headers)
         explained = [_EXPLAIN[name](headers[name]) for name in READ if name in headers]

@@ -7,6 +7,7 @@ import re
 from opentelemetry.trace import TraceFlags
 
 from bridge._otel import RANDOM_TRACE_FLAG
+from bridge.console.drawing import counted
 from bridge.decode.report import DECISIONS, Explained, Fact, Problem, malformed
 from bridge.decode.said import w3c_context
 from bridge.propagation.carrier import TRACEPARENT
@@ -38,7 +39,8 @@ def why_no_sentry_trace(text: str) -> str:
         return "It is empty."
     parts = text.split("-")
     if len(parts) not in (2, 3):
-        return f"It takes <trace id>-<span id> or <trace id>-<span id>-<flag>; there are {len(parts)} parts."
+        has = counted(len(parts), "part", "parts")
+        return f"It takes <trace id>-<span id> or <trace id>-<span id>-<flag>, and has {has}."
     for part, what, digits in zip(parts, ("trace id", "span id"), (32, 16), strict=False):
         if (wrong := _why_no_id(part, what, digits)) is not None:
             return wrong
@@ -91,7 +93,7 @@ def why_no_traceparent(value: str) -> str:
     if "," in value:
         return "It came several times, which the standard does not allow."
     if len(parts) < 4:
-        return f"It takes <version>-<trace id>-<parent id>-<flags>; there are {len(parts)} parts."
+        return f"It takes <version>-<trace id>-<parent id>-<flags>, and has {counted(len(parts), 'part', 'parts')}."
     if not re.fullmatch(r"[0-9a-f]{2}", parts[0]):
         return f"The version is {parts[0]!r}; it takes two lower-case hex digits."
     if parts[0] == "ff":

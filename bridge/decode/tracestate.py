@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bridge.console.drawing import counted
 from bridge.decode.report import DECISIONS, Explained, Fact, Problem, malformed, share
 from bridge.decode.said import trace_state_of
 from bridge.propagation.tracestate import (
@@ -33,7 +34,8 @@ def explain_tracestate(value: str) -> Explained:
         if not fact.well_formed
     ]
     problems += _state_problems(value, members)
-    return Explained(TRACESTATE, value, f"{len(value)} characters, {len(members)} members", facts, problems)
+    size = f"{len(value)} characters, {counted(len(members), 'member', 'members')}"
+    return Explained(TRACESTATE, value, size, facts, problems)
 
 
 def _state_facts(key: str, value: str) -> Iterator[Fact]:
@@ -79,7 +81,7 @@ def _ot_member(value: str) -> Iterator[Fact]:
             meaning = "the trace's random value R"
             if state.random_value is not None:
                 lowest = rate_for_threshold(state.random_value)
-                meaning += f", in the place of the trace id's last 56 bits; kept at a rate of {lowest:.6g} and above"
+                meaning += f", instead of its id's last 56 bits; kept at a rate of {lowest:.6g} and above"
             yield Fact(f"{OTEL_MEMBER} rv", text, meaning, state.random_value is not None)
         elif part:
             yield Fact(f"{OTEL_MEMBER} {key}", text, "not known here; passed on as it is")

@@ -1,0 +1,524 @@
+"""`python -m bridge decode`: what headers say, where they disagree, and what the bridge does with them."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from opentelemetry import baggage, propagate, trace
+from opentelemetry.context.context import Context
+from opentelemetry.trace import SpanKind
+
+import bridge
+from bridge.cli import main
+from bridge.decode.decoding import decode
+from bridge.decode.printing import report_lines
+from bridge.decode.reading import UnreadableError, read_text
+from bridge.options import resolve
+from bridge.propagation.carrier import read_headers
+from bridge.propagation.sentry_trace import parse_sentry_trace
+from bridge.testing import capture
+from tests.benchmark import load
+
+T, S = "771a43a4192642f0b136d5159a501700", "1234567890abcdef"
+OTHER = "0af7651916cd43dd8448eb211c80319c"
+KEY = "5e17a1de5e17a1de5e17a1de5e17a1de"
+DSC = f"sentry-trace_id={T},sentry-public_key={KEY}"
+
+
+@pytest.fixture(autouse=True)
+def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    code = main(["decode", *arguments])
+    captured = capsys.readouterr()
+    return code, captured.out + captured.err
+
+
+def test_headers_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every part of all four headers is named and explained, and at the end stands what would be done with them."""
+    code, text = run(
+        capsys,
+        f"sentry-trace: {T}-{S}-1",
+        f"baggage: {DSC},sentry-sample_rate=0.25,sentry-sample_rand=0.123456,sentry-sampled=true,sentry-org_id=1"
+        ",c=%20d",
+        f"traceparent: 00-{T}-{S}-03",
+        "tracestate: sentry=s:1;r:0.25;n:0.123456,ot=th:c;rv:e0652a00000000,vendor=x",
+    )
+    told, _, outcome = text.partition("What the bridge does")
+    assert code == 0
+    assert " ".join(told.split()) == " ".join(
+        [
+            "sentry-trace",
+            f"trace id {T} the trace that goes on",
+            f"parent span id {S} the caller's span; what the receiver starts is below it",
+            "flag 1 sampled",
+            "baggage 194 bytes, 7 members",
+            f"sentry-trace_id {T} the trace that Sentry's members were made for",
+            f"sentry-public_key {KEY} the key of the project that began the trace, by whose rules it is sampled",
+            "sentry-sample_rate 0.25 the rate of the head: 25 % of its traces",
+            "sentry-sample_rand 0.123456 the trace's random number; it is kept at a rate above it",
+            "sentry-sampled true the decision of the head",
+            "sentry-org_id 1 the organisation that began the trace; another one does not continue it",
+            "c d baggage of the user's",
+            "traceparent",
+            "version 00 the form of today",
+            f"trace id {T} the trace that goes on",
+            f"parent id {S} the caller's span; what the receiver starts is below it",
+            "flags 03 sampled (bit 0); the trace id's last 56 bits are random (bit 1), so samplers may go by them",
+            "tracestate 63 characters, 3 members",
+            "sentry s 1 Sentry's decision: sampled",
+            "sentry r 0.25 the rate of that decision: 25 %",
+            "sentry n 0.123456 the trace's random number; it is kept at a rate above it",
+            "ot th c rejection threshold T: a trace is kept where its R is at least T, which is a probability of 0.25",
+            "ot rv e0652a00000000 the trace's random value R, instead of its id's last 56 bits;",
+            "kept at a rate of 0.123456 and above",
+            "vendor x another vendor's; passed on as it is",
+        ]
+    )
+    lines = outcome.splitlines()
+    assert lines[1] == f"  continues  trace {T}, below span {S}, by sentry-trace"
+    assert lines[2].startswith("  decides    sampled: the flag of sentry-trace says so")
+    assert lines[3:5] == ["  baggage    c = d", "  sends on   with the id of a span of its own:"]
+    assert lines[5].startswith(f"    sentry-trace: {T}-")
+    assert lines[-1] == "    tracestate: sentry=s:1;r:0.25;n:0.123456,ot=th:c;rv:e0652a00000000,vendor=x"
+
+
+def found(**headers: str) -> list[tuple[str, str, str]]:
+    """The kinds of problems, what they say, and what comes of them."""
+    report = decode({name.replace("_", "-"): value for name, value in headers.items()})
+    return [(problem.kind, problem.what, problem.effect) for problem in report.problems]
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ("", "It is empty."),
+        (T, "It takes <trace id>-<span id> or <trace id>-<span id>-<flag>, and has 1 part."),
+        (f"{T}-{S}-1-x", "It takes <trace id>-<span id> or <trace id>-<span id>-<flag>, and has 4 parts."),
+        (f"{T[1:]}-{S}", "The trace id has 31 digits; it takes 32 lower-case hex digits."),
+        (f"{T}-{S}0", "The span id has 17 digits; it takes 16 lower-case hex digits."),
+        (f"{T.upper()}-{S}", "The trace id has upper-case digits; it takes 32 lower-case hex digits."),
+        (f"{T}-{S[1:]}g", "The span id has characters that are no hex digits; it takes 16 lower-case hex digits."),
+        (f"{'0' * 32}-{S}", "The trace id is all zeros, which is none."),
+        (f"{T}-{S}-2", "The flag is '2'; it takes 1 (sampled), 0 (not sampled) or nothing (deferred)."),
+    ],
+)
+def test_a_malformed_sentry_trace(value: str, what: str) -> None:
+    """It is said what is wrong, and that it counts as absent."""
+    assert found(sentry_trace=value) == [("malformed", what, "It counts as absent.")]
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (f"00-{T}-{S}", "It takes <version>-<trace id>-<parent id>-<flags>, and has 3 parts."),
+        (f"0-{T}-{S}-01", "The version is '0'; it takes two lower-case hex digits."),
+        (f"ff-{T}-{S}-01", "Version ff is forbidden."),
+        (f"00-{T[2:]}-{S}-01", "The trace id has 30 digits; it takes 32 lower-case hex digits."),
+        (f"00-{T}-{'0' * 16}-01", "The parent id is all zeros, which is none."),
+        (f"00-{T}-{S}-1", "The flags are '1'; they take two lower-case hex digits."),
+        (f"00-{T}-{S}-01-x", "There is more than version 00 has."),
+        (f"00-{T}-{S}-01,00-{T}-{S}-01", "It came several times, which the standard does not allow."),
+    ],
+)
+def test_a_malformed_traceparent(value: str, what: str) -> None:
+    """It is said what is wrong, and that tracestate goes with it."""
+    assert found(traceparent=value) == [("malformed", what, "It counts as absent, and tracestate with it.")]
+
+
+MALFORMED_BAGGAGE = [
+    ("sentry-sample_rate=2", "sentry-sample_rate is '2': it takes a number from 0 to 1.", "It counts as absent."),
+    ("sentry-sample_rand=1.0", "sentry-sample_rand is '1.0': it takes a number from 0 to below 1.", None),
+    ("sentry-sampled=True", "sentry-sampled is 'True': it takes true or false.", None),
+    ("sentry-replay_id=x", "sentry-replay_id is 'x': it takes 32 lower-case hex digits.", "It is passed on as it is."),
+    ("sentry-release=", "sentry-release is '': it takes a text.", "It is passed on as it is."),
+    ("sentry-release=%zz", "'sentry-release=%zz' has a % that begins no escape.", "It stands for itself."),
+    ("sentry-release=a,sentry-release=b", "sentry-release comes more than once.", "The last counts."),
+    ("a", "'a' has no name and value.", "It is skipped."),
+    ("a b=c", "'a b=c' is no member.", "OpenTelemetry leaves it out."),
+]
+
+
+@pytest.mark.parametrize(("member", "what", "effect"), MALFORMED_BAGGAGE)
+def test_a_malformed_baggage(member: str, what: str, effect: str | None) -> None:
+    """Each member that is wrong is named, with what a receiver makes of it."""
+    [(kind, said, comes_of_it)] = found(sentry_trace=f"{T}-{S}", baggage=f"{DSC},{member}")
+    assert (kind, said) == ("malformed", what)
+    assert effect in (None, comes_of_it)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "what"),
+    [
+        ("a=1,a=2", "malformed", "'a' comes more than once."),
+        ("A=1", "malformed", "'A=1' is no member: it takes a lower-case key, = and a value without commas."),
+        ("a=1,b", "malformed", "'b' is no member: it takes a lower-case key, = and a value without commas."),
+        ("ot=th:xyz", "malformed", "ot th=xyz is not understood."),
+        ("ot=rv:1", "malformed", "ot rv=1 is not understood."),
+        ("sentry=s:2;r:0.5", "malformed", "sentry s=2 is not understood."),
+        ("sentry=x", "malformed", "sentry=x is not understood."),
+        (",".join(f"k{n}=1" for n in range(33)), "limit", "It has 33 members; there may be 32."),
+        (f"a={'x' * 200},b={'x' * 200},c={'x' * 200}", "limit", "It has 608 characters; 512 are certain to pass."),
+    ],
+)
+def test_a_malformed_tracestate(value: str, kind: str, what: str) -> None:
+    """OpenTelemetry drops all of a tracestate for one member: that is said, and which one it is."""
+    [(told_kind, said, _)] = found(traceparent=f"00-{T}-{S}-01", tracestate=value)
+    assert (told_kind, said) == (kind, what)
+
+
+def test_limits_of_baggage() -> None:
+    """More than every service is sure to pass on is pointed at."""
+    many = found(baggage=",".join(f"k{n}=1" for n in range(65)))
+    assert many[0][:2] == ("limit", "It has 65 members; 64 are certain to pass.")
+    large = found(baggage=f"a={'x' * 9000}")
+    assert ("limit", "It has 9002 bytes; 8192 are certain to pass.") in [one[:2] for one in large]
+
+
+W3C = f"00-{T}-{S}-01"
+KEPT = f"{DSC},sentry-sample_rate=0.25,sentry-sample_rand=0.1,sentry-sampled=true"
+
+
+@pytest.mark.parametrize(
+    ("headers", "what"),
+    [
+        (
+            {"sentry_trace": f"{T}-{S}-1", "traceparent": f"00-{OTHER}-{S}-01", "baggage": KEPT},
+            f"They name different traces: {T} and {OTHER}.",
+        ),
+        (
+            {"sentry_trace": f"{T}-{S}-1", "traceparent": f"00-{T}-{'a' * 16}-01", "baggage": KEPT},
+            f"They name different parents: {S} and {'a' * 16}.",
+        ),
+        (
+            {"sentry_trace": f"{T}-{S}-1", "traceparent": f"00-{T}-{S}-00", "baggage": KEPT},
+            "sentry-trace says sampled, traceparent says not sampled.",
+        ),
+        (
+            {"sentry_trace": f"{OTHER}-{S}-1", "baggage": KEPT},
+            f"Sentry's members are of trace {T}, and not of {OTHER}.",
+        ),
+        (
+            {"traceparent": f"00-{OTHER}-{S}-01", "baggage": KEPT},
+            f"Sentry's members are of trace {T}, and not of {OTHER}.",
+        ),
+        ({"sentry_trace": f"{T}-{S}-0", "baggage": KEPT}, "The flag is not sampled, sentry-sampled says sampled."),
+        ({"sentry_trace": f"{T}-{S}", "baggage": KEPT}, "The flag is deferred, sentry-sampled says sampled."),
+        (
+            {"sentry_trace": f"{T}-{S}-1", "baggage": KEPT.replace("0.1", "0.9")},
+            "sample_rand 0.9 >= sample_rate 0.25, and yet sampled is true.",
+        ),
+        (
+            {"traceparent": f"00-{T}-{S}-00", "tracestate": "sentry=s:1"},
+            "sentry= says sampled, the flag of traceparent says the contrary.",
+        ),
+        (
+            {"sentry_trace": f"{T}-{S}-1", "traceparent": W3C, "tracestate": "sentry=s:0", "baggage": KEPT},
+            "sentry= says not sampled, sentry-trace says sampled.",
+        ),
+        (
+            {"traceparent": W3C, "tracestate": "sentry=s:1;r:0.5;n:0.1", "baggage": KEPT},
+            "sentry= has the rate 0.5, baggage has 0.25.",
+        ),
+        (
+            {"traceparent": W3C, "tracestate": "sentry=s:1;r:0.25;n:0.2", "baggage": KEPT},
+            "sentry= has the random number 0.2, baggage has 0.1.",
+        ),
+        (
+            {"traceparent": W3C, "tracestate": "ot=th:c;rv:00000000000001"},
+            "R (rv, 00000000000001) < T (c0000000000000), and yet the flag says sampled.",
+        ),
+        (
+            {"traceparent": f"00-{T}-{S}-00", "tracestate": "ot=th:0"},
+            "R (the trace id's last 56 bits, 36d5159a501700) >= T (00000000000000), and yet the flag says not sampled.",
+        ),
+        (
+            {"traceparent": W3C, "tracestate": "ot=th:8;rv:e6666666666665", "baggage": KEPT},
+            "th is a probability of 50 %, sentry-sample_rate is 25 %.",
+        ),
+        (
+            {"traceparent": W3C, "tracestate": "ot=rv:f0000000000000", "baggage": KEPT},
+            "rv stands for a sample_rand of 0.062499, sentry-sample_rand is 0.1.",
+        ),
+    ],
+)
+def test_disagreements(headers: dict[str, str], what: str) -> None:
+    """Each is found, said once, alone, and with what comes of it."""
+    assert [(kind, said) for kind, said, _ in found(**headers)] == [("disagreement", what)]
+    assert found(**headers)[0][2]
+
+
+@pytest.mark.parametrize(
+    ("headers", "what"),
+    [
+        ({"baggage": DSC}, "There is no trace that these members belong to."),
+        ({"sentry_trace": f"{T}-{S}-1"}, "It came without Sentry's members of a baggage."),
+        ({"tracestate": "a=1"}, "There is no traceparent that it belongs to."),
+        (
+            {"sentry_trace": f"{T}-{S}-1", "baggage": f"sentry-trace_id={T}"},
+            "Sentry's members lack public_key.",
+        ),
+        ({"sentry_trace": f"{T}-{S}-1,{OTHER}-{S}-0", "baggage": DSC}, "It came 2 times."),
+        ({"baggage": "a=b;c=d"}, "'a=b;c=d' has properties."),
+    ],
+)
+def test_remarks(headers: dict[str, str], what: str) -> None:
+    """What is allowed and mostly not meant is a remark, and no reason for a bad exit code."""
+    assert [(kind, said) for kind, said, _ in found(**headers)] == [("note", what)]
+
+
+@pytest.mark.parametrize("rate", [None, 0.0, 0.3, 1.0])
+@pytest.mark.parametrize("incoming", ["", f"{T}-{S}", f"{T}-{S}-1", f"{T}-{S}-0"])
+@pytest.mark.parametrize("with_dsc", [False, True])
+def test_what_the_bridge_sends_agrees(rate: float | None, incoming: str, with_dsc: bool) -> None:
+    """Nothing that the bridge itself writes is malformed or in disagreement, at whatever rate it continues a trace."""
+    headers = {"sentry-trace": incoming} if incoming else {}
+    if incoming and with_dsc:
+        headers["baggage"] = f"{DSC},sentry-sample_rand=0.5"
+    options: dict[str, Any] = {"traces_sample_rate": rate}
+    with (
+        capture("https://key@o1.ingest.example/1", **options),
+        bridge.continue_trace(headers),
+        bridge.start_span("job"),
+    ):
+        out = bridge.trace_headers()
+    problems = [problem for problem in decode(out).problems if problem.kind != "note"]
+    assert problems == []
+
+
+# Forms of input.
+
+AS_A_DICT = {"sentry-trace": f"{T}-{S}-1", "baggage": f"{DSC},a=b"}
+CURL = f"""* Connected to localhost
+> GET /checkout HTTP/1.1
+> Host: localhost
+> sentry-trace: {T}-{S}-1
+> Baggage: {DSC}
+> baggage: a=b
+>
+< HTTP/1.1 200 OK
+"""
+COMMAND = f"""curl http://localhost/ \\
+  -H 'sentry-trace: {T}-{S}-1' \\
+  --header "baggage: {DSC},a=b" \\
+  -H 'Accept: */*'
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CURL,
+        COMMAND,
+        json.dumps(AS_A_DICT),
+        json.dumps({"method": "GET", "headers": {"Sentry-Trace": f"{T}-{S}-1", "Baggage": [DSC, "a=b"]}}),
+        json.dumps([["sentry-trace", f"{T}-{S}-1"], ["baggage", DSC], ["baggage", "a=b"]]),
+        repr(AS_A_DICT),
+        repr([(b"sentry-trace", f"{T}-{S}-1".encode()), (b"baggage", f"{DSC},a=b".encode())]),
+        f"PATH=/bin\nSENTRY_TRACE={T}-{S}-1\nSENTRY_BAGGAGE={DSC},a=b\n",
+        f"export SENTRY_TRACE=\"{T}-{S}-1\"\nexport SENTRY_BAGGAGE='{DSC},a=b';\n",
+        f"HTTP_SENTRY_TRACE={T}-{S}-1\nHTTP_BAGGAGE={DSC},a=b",
+        f'  "sentry-trace": "{T}-{S}-1",\n  "baggage": "{DSC},a=b"\n',
+        f'<html><meta name="sentry-trace" content="{T}-{S}-1"><meta name="baggage" content="{DSC},a=b"/>',
+        f"{T}-{S}-1\n{DSC},a=b\n",
+    ],
+)
+def test_a_paste(text: str) -> None:
+    """A request as curl shows it, a curl command, JSON, a printed dict, an environment, a page, or the bare values."""
+    assert read_text(text).headers == AS_A_DICT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "headers"),
+    [
+        ([f"sentry-trace: {T}-{S}-1", f"baggage:{DSC},a=b"], AS_A_DICT),
+        ([f"sentry-trace={T}-{S}-1", f"baggage={DSC},a=b"], AS_A_DICT),
+        ([f"{T}-{S}-1", f"{DSC},a=b"], AS_A_DICT),
+        (["sentry-trace:", f"{T}-{S}-1", "Baggage:", f"{DSC},a=b"], AS_A_DICT),
+        ([json.dumps(AS_A_DICT)], AS_A_DICT),
+        ([W3C, "ot=th:c"], {"traceparent": W3C, "tracestate": "ot=th:c"}),
+        (["sentry=s:1,a=b"], {"tracestate": "sentry=s:1,a=b"}),
+        (["tracestate: a=b"], {"tracestate": "a=b"}),
+        (["a=b"], {"baggage": "a=b"}),
+        ([f"{T[1:]}-{S}-1"], {"sentry-trace": f"{T[1:]}-{S}-1"}),
+        ([f"00-{T[1:]}-{S}-1"], {"traceparent": f"00-{T[1:]}-{S}-1"}),
+    ],
+)
+def test_arguments(capsys: pytest.CaptureFixture[str], arguments: list[str], headers: dict[str, str]) -> None:
+    """Headers with their names, in either form, or bare values, which are told by their shape."""
+    _, text = run(capsys, "--json", *arguments)
+    assert {name: told["value"] for name, told in json.loads(text)["headers"].items()} == headers
+
+
+def test_a_guess_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """A bare value that could be baggage or tracestate is taken for baggage, and that is remarked."""
+    code, text = run(capsys, "a=b")
+    assert code == 0
+    assert "'a=b' was taken for baggage; if it is not, write 'tracestate: ...'" in text
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "code", "says"),
+    [
+        ([f"{T}-{S}-1"], "", 0, "sampled: the flag of sentry-trace says so"),
+        ([f"{T}-{S}-1-"], "", 1, "malformed"),
+        ([], f"sentry-trace: {T}-{S}-1", 0, f"trace {T}, below span {S}"),
+        (["-"], f"sentry-trace: {T}-{S}-1", 0, f"trace {T}, below span {S}"),
+        (["1"], "", 2, "cannot tell which header '1' is; give it a name"),
+        ([], "nothing here", 2, "there is no sentry-trace, baggage, traceparent or tracestate in it"),
+        ([], None, 2, "give it headers, as in 'sentry-trace: ...'"),
+        ([f"{T}-{S}-1", "--rate", "7"], "", 2, "option 'traces_sample_rate' got 7.0"),
+    ],
+)
+def test_exit_codes(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    stdin: str | None,
+    code: int,
+    says: str,
+) -> None:
+    """0 where all is well, 1 where something is wrong with headers, 2 where there are none; it waits for no user."""
+    monkeypatch.setattr(sys, "stdin", _Terminal() if stdin is None else io.StringIO(stdin))
+    answered, text = run(capsys, *arguments)
+    assert answered == code
+    assert says in text
+
+
+def test_as_a_command() -> None:
+    """It runs as a program, reads standard input, and prints JSON that has everything."""
+    command = [sys.executable, "-m", "bridge", "decode", "--json", "--org-id", "3", "--rate", "1"]
+    text = f"sentry-trace: {T}-{S}-0\nbaggage: {DSC},sentry-org_id=4\n"
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=True)
+    told = json.loads(done.stdout)
+    assert (told["fine"], told["problems"]) == (True, [])
+    assert told["headers"]["sentry-trace"]["facts"][0] == {
+        "name": "trace id",
+        "value": T,
+        "meaning": "the trace that goes on",
+        "well_formed": True,
+    }
+    assert told["outcome"]["continues"] is None
+    assert "it is of organisation 4, and the receiver of 3" in told["outcome"]["why"]
+    assert told["outcome"]["sampled"] is True
+
+
+@pytest.mark.parametrize(
+    ("headers", "options", "continues", "sampled", "why"),
+    [
+        ({"sentry-trace": f"{T}-{S}-1"}, {}, "sentry-trace", True, "the flag of sentry-trace says so"),
+        ({"traceparent": W3C}, {}, "traceparent", True, "the flag of traceparent says so"),
+        (
+            {"traceparent": W3C, "tracestate": "sentry=s:0"},
+            {},
+            "traceparent",
+            False,
+            "sentry= in tracestate says so",
+        ),
+        ({"sentry-trace": f"{T}-{S}"}, {}, "sentry-trace", None, "if its traces_sample_rate is above sample_rand 0.78"),
+        (
+            {"sentry-trace": f"{T}-{S}"},
+            {"traces_sample_rate": 0.8},
+            "sentry-trace",
+            True,
+            "its sample_rand is 0.785811, at a rate of 0.8",
+        ),
+        ({"baggage": "a=b"}, {}, None, None, "no header names a trace"),
+        (
+            {"sentry-trace": f"{T}-{S}-1"},
+            {"org_id": "3", "strict_trace_continuation": True},
+            None,
+            None,
+            "only one side says its organisation",
+        ),
+    ],
+)
+def test_what_would_be_done(
+    headers: dict[str, str], options: dict[str, Any], continues: str | None, sampled: bool | None, why: str
+) -> None:
+    """Which header wins, what is decided, and why; open where it is the receiver's rate that decides."""
+    outcome = decode(headers, resolve(options, {})).outcome
+    assert (outcome.continues, outcome.sampled) == (continues, sampled)
+    assert why in outcome.why
+    assert bool(outcome.sends_on) is (sampled is not None)
+
+
+def test_it_leaves_the_process_alone() -> None:
+    """A client that is active stays so, and nothing is sent by it."""
+    with capture() as sent:
+        decode({"sentry-trace": f"{T}-{S}-1"})
+        assert bridge.is_initialized()
+        assert bridge.get_client() is sent.client
+        assert sent.spans == []
+
+
+# Whatever is in the headers.
+
+
+@st.composite
+def some_headers(draw: st.DrawFn) -> Mapping[str, str]:
+    """Headers as the benchmark mutates them, or with any text in them."""
+    chance = random.Random(draw(st.integers(0, 2**32)))
+    made = read_headers(load("fuzz_headers").headers(chance))
+    for name in draw(st.sets(st.sampled_from(["sentry-trace", "baggage", "traceparent", "tracestate"]), max_size=1)):
+        made[name] = draw(st.text(max_size=80))
+    return made
+
+
+@pytest.fixture
+def client() -> Iterator[None]:
+    """A receiver."""
+    with capture(traces_sample_rate=0.5):
+        yield
+
+
+@given(headers=some_headers(), width=st.integers(40, 200))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.usefixtures("client")
+def test_it_never_disagrees_with_the_library(headers: Mapping[str, str], width: int) -> None:
+    """Whatever comes in: no exception, and the trace, the parent and the decision are those that a receiver has."""
+    report = decode(headers, resolve({"traces_sample_rate": 0.5}, {}))
+    context = propagate.extract(headers, Context())
+    request = trace.get_tracer("t").start_span("request", context, kind=SpanKind.SERVER)
+    outcome = report.outcome
+    assert (outcome.continues is None) is (request.parent_span_id is None)
+    assert outcome.parent_span_id == request.parent_span_id
+    if outcome.continues is not None:
+        assert outcome.trace_id == request.trace_id
+        assert outcome.sampled is request.sampled
+    assert outcome.user_baggage == dict(baggage.get_all(context))
+    malformed = any(p.kind == "malformed" and p.headers == ("sentry-trace",) for p in report.problems)
+    assert malformed is ("sentry-trace" in headers and parse_sentry_trace(headers["sentry-trace"]) is None)
+    json.dumps(report.as_json())
+    lines = ["".join(text for text, _ in line) for line in report_lines(report, width)]
+    assert all(line.isprintable() for line in lines)
+    request.end()
+
+
+@given(text=st.text(max_size=200))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_paste_is_read_or_refused(text: str) -> None:
+    """A paste is read, or refused in words."""
+    try:
+        given_headers = read_text(text).headers
+    except UnreadableError:
+        return
+    decode(given_headers)
