@@ -137,7 +137,8 @@ class InitOptions(TypedDict, total=False):
     `http://localhost:8969/stream`."""
 
     console: bool
-    """True or False. Print each trace as a tree; not built yet."""
+    """True or False. Print each finished trace as a tree to standard error, with its errors, as hooks left it; what
+    they dropped is a line. Needs no DSN."""
 
     patch_threads: bool
     """True or False. Let `threading.Thread` and `ThreadPoolExecutor` carry the context."""
