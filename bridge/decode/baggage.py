@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING
 
 from bridge.console.drawing import counted
 from bridge.decode.report import Explained, Fact, Problem, malformed, share
-from bridge.decode.said import user_baggage_of
+from bridge.decode.said import baggage_of, user_baggage_of
 from bridge.propagation.baggage import BAGGAGE, MAX_BYTES, MAX_MEMBERS, SENTRY_PREFIX, split_baggage
 from bridge.propagation.sample_rand import parse_sample_rand, parse_sample_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _HEX_32 = re.compile(r"[0-9a-f]{32}")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-def explain_baggage(value: str) -> Explained:
-    """Explain a `baggage`."""
-    dsc, others = split_baggage(value)
+def explain_baggage(headers: Mapping[str, str]) -> Explained:
+    """Explain the `baggage` among these headers."""
+    value = headers[BAGGAGE]
+    dsc, others = baggage_of(headers)
     raw = [part.strip() for part in value.split(",") if part.strip()]
     facts = [_dsc_fact(name, text) for name, text in dsc.items()]
     problems = [

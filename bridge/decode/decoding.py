@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bridge.decode.report import Explained
 
-_EXPLAIN: Mapping[str, Callable[[str], Explained]] = {
+_EXPLAIN: Mapping[str, Callable[[Mapping[str, str]], Explained]] = {
     SENTRY_TRACE: explain_sentry_trace,
     BAGGAGE: explain_baggage,
     TRACEPARENT: explain_traceparent,
@@ -35,7 +35,7 @@ def decode(headers: Mapping[str, str], options: Options | None = None, guesses: 
     headers = {name: value.encode("utf-8", "replace").decode() for name, value in headers.items()}
     with quiet_opentelemetry():
         said = read(headers)
-        explained = [_EXPLAIN[name](headers[name]) for name in READ if name in headers]
+        explained = [_EXPLAIN[name](headers) for name in READ if name in headers]
         problems = [problem for one in explained for problem in one.problems]
         problems += disagreements(headers, said)
         problems += [Problem("note", (), guess, "") for guess in guesses]

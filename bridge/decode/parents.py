@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from opentelemetry.trace import TraceFlags
 
@@ -13,9 +14,13 @@ from bridge.decode.said import w3c_context
 from bridge.propagation.carrier import TRACEPARENT
 from bridge.propagation.sentry_trace import SENTRY_TRACE, parse_sentry_trace
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-def explain_sentry_trace(value: str) -> Explained:
-    """Explain a `sentry-trace`."""
+
+def explain_sentry_trace(headers: Mapping[str, str]) -> Explained:
+    """Explain the `sentry-trace` among these headers."""
+    value = headers[SENTRY_TRACE]
     parsed = parse_sentry_trace(value)
     parts = [part.strip() for part in value.split(",") if part.strip()]
     problems: list[Problem] = []
@@ -58,8 +63,9 @@ def _why_no_id(text: str, what: str, digits: int) -> str | None:
     return f"The {what} is all zeros, which is none." if not int(text, 16) else None
 
 
-def explain_traceparent(value: str) -> Explained:
-    """Explain a `traceparent`."""
+def explain_traceparent(headers: Mapping[str, str]) -> Explained:
+    """Explain the `traceparent` among these headers."""
+    value = headers[TRACEPARENT]
     context = w3c_context({TRACEPARENT: value})
     if context is None:
         effect = "It counts as absent, and tracestate with it."

@@ -13,7 +13,7 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from bridge.propagation.baggage import BAGGAGE, Dsc, split_baggage
+from bridge.propagation.baggage import BAGGAGE, Dsc, split_baggage, split_reencoded
 from bridge.propagation.carrier import TRACEPARENT
 from bridge.propagation.sentry_trace import SENTRY_TRACE, parse_sentry_trace
 from bridge.propagation.tracestate import (
@@ -55,10 +55,16 @@ def read(headers: Mapping[str, str]) -> Said:
     return Said(
         parse_sentry_trace(headers.get(SENTRY_TRACE)),
         w3c,
-        split_baggage(headers.get(BAGGAGE, ""))[0],
+        baggage_of(headers)[0],
         None if ours is None else parse_sentry_member(ours),
         None if ot is None else parse_ot_member(ot),
     )
+
+
+def baggage_of(headers: Mapping[str, str]) -> tuple[Dsc, list[str]]:
+    """Return Sentry's members, and those of others as they stand."""
+    split = split_reencoded if parse_sentry_trace(headers.get(SENTRY_TRACE)) is None else split_baggage
+    return split(headers.get(BAGGAGE, ""))
 
 
 def w3c_context(headers: Mapping[str, str]) -> SpanContext | None:

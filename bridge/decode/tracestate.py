@@ -19,13 +19,14 @@ from bridge.propagation.tracestate import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 MAX_CHARACTERS = 512
 
 
-def explain_tracestate(value: str) -> Explained:
-    """Explain a `tracestate`."""
+def explain_tracestate(headers: Mapping[str, str]) -> Explained:
+    """Explain the `tracestate` among these headers."""
+    value = headers[TRACESTATE]
     members = parse_tracestate(value)
     facts = [fact for key, text in members for fact in _state_facts(key, text)]
     problems = [

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.console.drawing import duration, rows, table
 from bridge.console.tree import in_order, spans_of, with_events
+from bridge.propagation.baggage import parse_dsc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,13 +36,7 @@ def _columns(span: SentSpan) -> Sequence[Piece]:
 
 
 def _decision(answer: Mapping[str, Any]) -> str:
-    dsc = dict(
-        member.split("=", 1)
-        for member in answer["crossed"].get("baggage", "").split(",")
-        if member.startswith("sentry-") and "=" in member
-    )
-    sampled = {"true": "sampled", "false": "not sampled"}.get(dsc.get("sentry-sampled", ""), "deferred")
-    return (
-        f"{sampled}, because sample_rand {dsc.get('sentry-sample_rand')} "
-        f"< sample_rate {dsc.get('sentry-sample_rate')}; both services act on it"
-    )
+    dsc = parse_dsc(answer["crossed"].get("baggage", ""))
+    sampled = {"true": "sampled", "false": "not sampled"}.get(dsc.get("sampled", ""), "deferred")
+    numbers = f"sample_rand {dsc.get('sample_rand')} < sample_rate {dsc.get('sample_rate')}"
+    return f"{sampled}, because {numbers}; both services act on it"

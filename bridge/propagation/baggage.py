@@ -51,6 +51,15 @@ def split_baggage(header: str) -> tuple[Dsc, list[str]]:
     return dsc, others
 
 
+def split_reencoded(header: str) -> tuple[Dsc, list[str]]:
+    """Return the same of a header that may have gone through OpenTelemetry for Python.
+
+    That writes a space as `+`, and a plus as `%2B`.
+    """
+    dsc, others = split_baggage(header)
+    return split_baggage(header.replace("+", "%20"))[0] if "+" in header else dsc, others
+
+
 def parse_dsc(header: str) -> dict[str, str]:
     """Return Sentry's members alone; of a name that comes twice the last."""
     return split_baggage(header)[0] if SENTRY_PREFIX in header else {}

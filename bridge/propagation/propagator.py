@@ -18,7 +18,7 @@ from bridge.context import scope as scopes_of
 from bridge.context.propagation_context import PropagationContext
 from bridge.context.scope import EMPTY, IsolationScope, Scopes, put, with_scopes, without_span
 from bridge.options import Options
-from bridge.propagation.baggage import BAGGAGE, SENTRY_PREFIX, Dsc, merge_baggage, split_baggage
+from bridge.propagation.baggage import BAGGAGE, SENTRY_PREFIX, Dsc, merge_baggage, split_baggage, split_reencoded
 from bridge.propagation.carrier import (
     AUTHORIZATION,
     READ,
@@ -175,16 +175,11 @@ class SentryPropagator(TextMapPropagator):
 
 
 def _baggage(carrier: Any, getter: Any, *, reencoded: bool) -> tuple[Dsc, Any]:
-    """Return the DSC, and a getter that shows the members of others only: the DSC is no baggage of the user's.
-
-    `reencoded`: it may have gone through OpenTelemetry for Python, which writes a space as `+`, and a plus as `%2B`.
-    """
+    """Return the DSC, and a getter that shows the members of others only: the DSC is no baggage of the user's."""
     header = _header(carrier, BAGGAGE, getter) or ""
     if SENTRY_PREFIX not in header:
         return Dsc(), _TextGetter(getter, header)
-    dsc, others = split_baggage(header)
-    if reencoded and "+" in header:
-        dsc, _ = split_baggage(header.replace("+", "%20"))
+    dsc, others = split_reencoded(header) if reencoded else split_baggage(header)
     return dsc, _TextGetter(getter, ",".join(others))
 
 

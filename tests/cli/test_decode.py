@@ -23,6 +23,7 @@ from bridge.decode.decoding import decode
 from bridge.decode.printing import report_lines
 from bridge.decode.reading import UnreadableError, read_text
 from bridge.options import resolve
+from bridge.propagation.baggage import parse_dsc
 from bridge.propagation.carrier import read_headers
 from bridge.propagation.sentry_trace import parse_sentry_trace
 from bridge.testing import capture
@@ -459,6 +460,17 @@ def test_what_would_be_done(
     assert (outcome.continues, outcome.sampled) == (continues, sampled)
     assert why in outcome.why
     assert bool(outcome.sends_on) is (sampled is not None)
+
+
+def test_baggage_that_went_through_opentelemetry() -> None:
+    """Where no sentry-trace says that a Sentry SDK wrote it, a plus is a space, as the propagator reads it."""
+    baggage = f"{DSC},sentry-transaction=GET+%2F%2Ba"
+    for headers, name in (({"traceparent": W3C}, "GET /+a"), ({"sentry-trace": f"{T}-{S}-1"}, "GET+/+a")):
+        explained = decode({**headers, "baggage": baggage}).headers
+        [told] = [fact.value for one in explained for fact in one.facts if fact.name == "sentry-transaction"]
+        with capture(), bridge.continue_trace({**headers, "baggage": baggage}), bridge.start_span("job"):
+            sent = parse_dsc(bridge.trace_headers()["baggage"])
+        assert told == sent["transaction"] == name
 
 
 def test_it_leaves_the_process_alone() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -115,6 +116,15 @@ def test_it_needs_no_dsn(err: Stream, lifecycle: Any) -> None:
     assert text.index("job") < text.index("└─ step") < text.index("! ValueError: wrong")
     account = client.accounting()
     assert (account.started, account.delivered, account.pending) == (2, 2, 0)
+
+
+def test_who_does_not_use_it_pays_nothing() -> None:
+    """Neither the console nor rich is imported by `init()`."""
+    program = (
+        "import sys, bridge; bridge.init(traces_sample_rate=1.0, transport=print)\n"
+        "assert not {'rich', 'bridge.console.console', 'bridge.console.drawing'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
 
 
 def test_nothing_is_shown_unless_asked_for(err: Stream) -> None:
