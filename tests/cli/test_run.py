@@ -16,6 +16,8 @@ import pytest
 from bridge.demo.receiver import Receiver
 from tests.integrations.distributions import make_instrumentor, make_library
 
+pytestmark = pytest.mark.programs
+
 RUN = ("-m", "bridge", "run")
 LOOKS_AROUND = """
 import json, sys

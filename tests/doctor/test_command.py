@@ -14,6 +14,8 @@ from bridge.doctor.report import SCHEMA, Report, as_text
 from tests.delivery.sink import Answer, Sink
 from tests.doctor.programs import DSN, INIT, run
 
+pytestmark = pytest.mark.programs
+
 SECRET = "http://public0123456789:topsecret@127.0.0.1:9/42"
 
 

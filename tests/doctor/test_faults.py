@@ -17,6 +17,8 @@ from bridge.doctor.checks import environment, process_checks
 from tests.doctor import test_neighbours, test_sending
 from tests.doctor.programs import DSN, INIT, TELL, codes, run, told
 
+pytestmark = pytest.mark.programs
+
 SDK = """
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider

@@ -8,6 +8,8 @@ import pytest
 
 from tests.doctor.programs import DSN, INIT, told
 
+pytestmark = pytest.mark.programs
+
 SDK_PROVIDER = """
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider

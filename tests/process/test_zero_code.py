@@ -15,6 +15,8 @@ from opentelemetry.sdk.trace.sampling import Sampler
 
 from bridge.demo.receiver import Receiver
 
+pytestmark = pytest.mark.programs
+
 ALL = {
     "OTEL_PYTHON_CONTEXT": "bridge",
     "OTEL_PROPAGATORS": "tracecontext,baggage,bridge",

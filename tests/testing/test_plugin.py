@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.programs
+
 pytest_plugins = ["pytester"]
 
 INI = """
