@@ -43,21 +43,26 @@ class Tap:
         """Return what the judges say of everything that was taken."""
         with self._lock:
             taken = list(self._taken)
-        found: list[str] = []
-        if taken and importlib.util.find_spec("sentry_sdk") is not None:
-            for data in taken:
-                found += sdk_complaints(data)
-        envelopes = [Envelope.parse(data) for data in taken]
-        # sentry-cli does not know span containers: those have a judge of their own.
-        known = [data for data, e in zip(taken, envelopes, strict=True) if all(i.type != "span" for i in e.items)]
-        if known and (sentry_cli := find_sentry_cli()) is not None:
-            found += cli_complaints(known, sentry_cli, sink)
-        items = [item for envelope in envelopes for item in envelope.items]
+        return complaints(taken, sink)
+
+
+def complaints(taken: list[bytes], sink: Sink) -> list[str]:
+    """Return what the judges say of envelopes."""
+    found: list[str] = []
+    if taken and importlib.util.find_spec("sentry_sdk") is not None:
+        for data in taken:
+            found += sdk_complaints(data)
+    envelopes = [Envelope.parse(data) for data in taken]
+    # sentry-cli does not know span containers: those have a judge of their own.
+    known = [data for data, e in zip(taken, envelopes, strict=True) if all(i.type != "span" for i in e.items)]
+    if known and (sentry_cli := find_sentry_cli()) is not None:
+        found += cli_complaints(known, sentry_cli, sink)
+    items = [item for envelope in envelopes for item in envelope.items]
+    for item in items:
+        if item.type == "span":
+            found += container_complaints(item)
+    if importlib.util.find_spec("sentry_relay") is not None:
         for item in items:
-            if item.type == "span":
-                found += container_complaints(item)
-        if importlib.util.find_spec("sentry_relay") is not None:
-            for item in items:
-                if item.type in JUDGED_TYPES and isinstance(item.payload, dict):
-                    found += relay_complaints(item.payload)
-        return found
+            if item.type in JUDGED_TYPES and isinstance(item.payload, dict):
+                found += relay_complaints(item.payload)
+    return found
