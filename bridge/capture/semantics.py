@@ -76,6 +76,8 @@ def _inferred(name: str, kind: SpanKind, attributes: Mapping[str, Any]) -> Seman
     method = _first(attributes, "http.request.method", "http.method")
     if method:
         return _http(name, kind, attributes, method)
+    if kind is SpanKind.SERVER and _first(attributes, "url.scheme", "http.scheme") in _WEBSOCKET_SCHEMES:
+        return _websocket(name, attributes)
     if _first(attributes, "db.system.name", "db.system") and not str(attributes.get("sentry.op", "")).startswith(
         "cache."
     ):
@@ -111,6 +113,14 @@ def _http(name: str, kind: SpanKind, attributes: Mapping[str, Any], method: str)
     if path:
         return Semantics(op, f"{method} {path}", "route" if path == "/" else "url")
     return Semantics(op, name, "custom")
+
+
+_WEBSOCKET_SCHEMES = ("ws", "wss")
+
+
+def _websocket(name: str, attributes: Mapping[str, Any]) -> Semantics:
+    route = _first(attributes, "http.route")
+    return Semantics("websocket.server", route or _target_path(attributes) or name, "route" if route else "url")
 
 
 def _target_path(attributes: Mapping[str, Any]) -> str:

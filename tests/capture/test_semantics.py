@@ -31,6 +31,8 @@ SERVER, CLIENT, INTERNAL = SpanKind.SERVER, SpanKind.CLIENT, SpanKind.INTERNAL
         (SERVER, {"http.method": "GET", "http.route": "/a"}, ("http.server", "GET /a", "route")),
         (SERVER, {"http.method": "GET", "http.target": "/a?b=c#d"}, ("http.server", "GET /a", "url")),
         (SERVER, {"http.request.method": "GET", "url.path": "/"}, ("http.server", "GET /", "route")),
+        (SERVER, {"http.scheme": "wss", "http.route": "/ws/{id}"}, ("websocket.server", "/ws/{id}", "route")),
+        (SERVER, {"url.scheme": "ws", "url.path": "/ws/7"}, ("websocket.server", "/ws/7", "url")),
         (
             CLIENT,
             {"http.request.method": "GET", "url.full": "https://u:p@h.example/a?q=1#f"},
