@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from bridge.delivery.envelope import Envelope
+from bridge.delivery.envelope import CLIENT_REPORT, Envelope
 from bridge.demo.receiver import Receiver
 from bridge.demo.tree import Node, trees
 from tests.interop.neighbours import absent, free_port, running
@@ -98,9 +98,12 @@ class Arrived:
         found = [e.headers["trace"] for e in self.envelopes if e.headers.get("trace", {}).get("trace_id") == trace_id]
         return dict(found[0])
 
-    def tree(self, trace_id: str, number: int = 1) -> list[Any]:
-        """Wait for so many transactions of a trace; return names, each followed by the list of those below it."""
-        return _names(trees(self.transactions(trace_id, number)))
+    def expect_tree(self, trace_id: str, *expected: list[Any]) -> None:
+        """Wait until what came of a trace is one of these trees: names, each followed by the list of those below it."""
+        deadline = time.monotonic() + 15
+        while (tree := _names(trees(self.payloads("transaction", trace_id)))) not in expected:
+            assert time.monotonic() < deadline, tree
+            time.sleep(0.01)
 
     def losses(self) -> list[dict[str, Any]]:
         """Return what processes said that they lost."""
@@ -109,7 +112,12 @@ class Arrived:
     def complaints(self, judge_sink: Sink) -> list[str]:
         """Return what the judges, and the receiver, have to say of everything that came."""
         refused = [f"refused: {what}" for what in self._receiver.refused]
-        return refused + complaints([envelope.serialize() for envelope in self.envelopes], judge_sink)
+        return refused + complaints([_without_reports(envelope).serialize() for envelope in self.envelopes], judge_sink)
+
+
+def _without_reports(envelope: Envelope) -> Envelope:
+    """Leave out client reports, which ride along with anything: sentry-cli does not know them."""
+    return Envelope(envelope.headers, [item for item in envelope.items if item.type != CLIENT_REPORT])
 
 
 def _names(nodes: Sequence[Node]) -> list[Any]:
@@ -124,9 +132,12 @@ def _names(nodes: Sequence[Node]) -> list[Any]:
 class Service(Arrived):
     """A server that was started, and what it sent."""
 
-    def __init__(self, url: str, process: subprocess.Popen[bytes], log: Path, receiver: Receiver) -> None:
+    def __init__(
+        self, url: str, client: httpx.Client, process: subprocess.Popen[bytes], log: Path, receiver: Receiver
+    ) -> None:
         super().__init__(receiver)
         self.url = url
+        self._client = client
         self.process = process
         self._log = log
 
@@ -136,8 +147,12 @@ class Service(Arrived):
         return self._log.read_text(errors="replace")
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
-        """Send a request."""
-        return httpx.get(self.url + path, headers=headers, timeout=30, trust_env=False)
+        """Send a request, from any thread, over a connection of its own: servers close theirs after an exception."""
+        return self._client.get(self.url + path, headers=headers)
+
+    def post(self, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
+        """Send a request with nothing in it."""
+        return self._client.post(self.url + path, headers=headers)
 
     def stop(self, signal_number: int = signal.SIGTERM, wait_s: float = 30) -> None:
         """Ask it to end, as whoever deploys does, and wait until it did; everything that it sent has come then."""
@@ -169,14 +184,19 @@ def serving(
     settings = {
         **{name: "" for name in os.environ if name.startswith(("SENTRY_", "OTEL_"))},
         "PYTHONPATH": str(ROOT),
+        "HOME": str(folder),  # where gunicorn keeps its control socket
         "SENTRY_DSN": receiver.dsn,
         "OTEL_PYTHON_EXCLUDED_URLS": "health",
         "STOCK_URL": f"{url}/stock",
         **(environment or {}),
     }
     arguments = [argument.format(port=port) for argument in command]
-    with running([sys.executable, "-m", *arguments], f"{url}/health", folder, settings) as process:
-        service = Service(url, process, folder / "server.log", receiver)
+    limits = httpx.Limits(max_keepalive_connections=0)
+    with (
+        httpx.Client(trust_env=False, timeout=30, limits=limits) as client,
+        running([sys.executable, "-m", *arguments], f"{url}/health", folder, settings) as process,
+    ):
+        service = Service(url, client, process, folder / "server.log", receiver)
         yield service
     faults = re.findall(r".*(?:further occurrences are counted|Failed to detach context).*", service.log)
     assert not faults, service.log[-4000:]
