@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -50,6 +51,22 @@ def eventually(find: Callable[[], T | None], what: str, wait_s: float = 15) -> T
         assert time.monotonic() < deadline, what
         time.sleep(0.01)
     return found
+
+
+class HeldReceiver(Receiver):
+    """A Sentry that answers nobody before it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._released = threading.Event()
+
+    def release(self) -> None:
+        """Answer from now on."""
+        self._released.set()
+
+    def _take(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
+        self._released.wait(30)
+        return super()._take(path, headers, body)
 
 
 class Arrived:
@@ -154,10 +171,14 @@ class Service(Arrived):
         """Send a request with nothing in it."""
         return self._client.post(self.url + path, headers=headers)
 
-    def stop(self, signal_number: int = signal.SIGTERM, wait_s: float = 30) -> None:
-        """Ask it to end, as whoever deploys does, and wait until it did; everything that it sent has come then."""
-        self.process.send_signal(signal_number)
-        self.process.wait(wait_s)
+    def tell_to_end(self) -> None:
+        """Ask it to end, as whoever deploys does."""
+        self.process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        """Ask it to end, and wait until it did; everything that it sent has come then."""
+        self.tell_to_end()
+        self.process.wait(30)
 
 
 @contextmanager

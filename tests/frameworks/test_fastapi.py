@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.frameworks.harness import Service, Upstream, require, serving
+from tests.frameworks.harness import Service, Upstream, serving
+from tests.frameworks.programs import FASTAPI
 from tests.frameworks.shop import Shop, only_child, root
 from tests.judges.parsers import Sink
 
 pytestmark = pytest.mark.neighbour
-UVICORN = ["uvicorn", "--port", "{port}"]
-PROGRAM = "examples.fastapi_app:app"
-
-
-def _require() -> None:
-    require("fastapi", "uvicorn", "websockets", "opentelemetry.instrumentation.fastapi")
-    require("opentelemetry.instrumentation.httpx")
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory, judge_sink: Sink) -> Iterator[Service]:
     """The shop, in one process."""
-    _require()
-    with serving([*UVICORN, PROGRAM], tmp_path_factory.mktemp("fastapi"), judge_sink) as service:
+    with serving(FASTAPI.ready(), tmp_path_factory.mktemp("fastapi"), judge_sink) as service:
         yield service
 
 
@@ -68,13 +60,12 @@ class TestFastapi(Shop):
 
 def test_workers_are_processes_of_their_own(tmp_path: Path, judge_sink: Sink) -> None:
     """`uvicorn --workers 2`, with the newer names of attributes: every request once, from both, to the very last."""
-    _require()
     newer = {"OTEL_SEMCONV_STABILITY_OPT_IN": "http"}
-    with serving([*UVICORN, "--workers", "2", PROGRAM], tmp_path, judge_sink, environment=newer) as shop:
+    with serving([*FASTAPI.ready(), "--workers", "2"], tmp_path, judge_sink, environment=newer) as shop:
         upstreams = [Upstream.new() for _ in range(40)]
         for upstream in upstreams:
             shop.get("/orders/7", upstream.sentry)
-        shop.stop(signal.SIGTERM)
+        shop.stop()
         for upstream in upstreams:
             transaction = shop.transaction(upstream.trace_id)
             assert transaction["transaction"] == "GET /orders/{order}"

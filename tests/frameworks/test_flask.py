@@ -12,25 +12,18 @@ from pathlib import Path
 import pytest
 
 from tests.frameworks.harness import Service, Upstream, require, serving
+from tests.frameworks.programs import FLASK, GUNICORN
 from tests.frameworks.shop import Shop
 from tests.judges.parsers import Sink
 
 pytestmark = pytest.mark.neighbour
-GUNICORN = ["gunicorn", "--bind", "127.0.0.1:{port}", "--config", "python:tests.frameworks.gunicorn_config"]
-PROGRAM = "examples.flask_app:app"
-
-
-def _require() -> None:
-    require("flask", "gunicorn", "requests", "opentelemetry.instrumentation.flask")
-    require("opentelemetry.instrumentation.requests")
+COUNTED = [*GUNICORN, "--config", "python:tests.frameworks.gunicorn_config"]
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory, judge_sink: Sink) -> Iterator[Service]:
-    """The shop, in two workers of four threads."""
-    _require()
-    command = [*GUNICORN, "--workers", "2", "--threads", "4", PROGRAM]
-    with serving(command, tmp_path_factory.mktemp("flask"), judge_sink) as service:
+    """The shop, in two workers of threads."""
+    with serving(FLASK.ready(), tmp_path_factory.mktemp("flask"), judge_sink) as service:
         yield service
 
 
@@ -44,8 +37,8 @@ class TestFlask(Shop):
 def test_every_worker_delivers_all_it_did(options: list[str], tmp_path: Path, judge_sink: Sink) -> None:
     """Forked after `init` or before, recycled after a few requests or not: each request arrives once, to the very last
     before the server is told to end, and each worker's account says so."""
-    _require()
-    with serving([*GUNICORN, "--workers", "3", *options, PROGRAM], tmp_path, judge_sink) as shop:
+    require(*FLASK.modules)
+    with serving([*COUNTED, "--workers", "3", *options, "examples.flask_app:app"], tmp_path, judge_sink) as shop:
         upstreams = [Upstream.new() for _ in range(60)]
         with ThreadPoolExecutor(6) as pool:
             answers = list(pool.map(lambda upstream: shop.get("/orders/7", upstream.sentry), upstreams))
