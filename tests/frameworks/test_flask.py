@@ -33,7 +33,7 @@ class TestFlask(Shop):
     route = "/{}/<int:order>"
 
 
-@pytest.mark.parametrize("options", [[], ["--preload"], ["--preload", "--max-requests", "5"]], ids=" ".join)
+@pytest.mark.parametrize("options", [[], ["--preload"], ["--preload", "--max-requests", "15"]], ids=" ".join)
 def test_every_worker_delivers_all_it_did(options: list[str], tmp_path: Path, judge_sink: Sink) -> None:
     """Forked after `init` or before, recycled after a few requests or not: each request arrives once, to the very last
     before the server is told to end, and each worker's account says so."""
