@@ -7,16 +7,21 @@ but the two modules below may be imported at the top here, and nothing of `bridg
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from contextvars import Token
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 
 if TYPE_CHECKING:
-    from contextvars import ContextVar, Token
+    from contextvars import ContextVar
+    from typing import TypeGuard
 
     from opentelemetry.context.context import Context
 
 logger = logging.getLogger("bridge.context")
+
+BODY_KEY = "bridge-generator-body"
+"""In a Context: the body of a decorated generator that it belongs to; an object that is only compared."""
 
 
 class SentryRuntimeContext(ContextVarsRuntimeContext):
@@ -38,4 +43,12 @@ class SentryRuntimeContext(ContextVarsRuntimeContext):
         try:
             self._current_context.reset(token)
         except ValueError as error:
-            logger.debug("a context token could not be detached: %s", error)
+            if _is_of_one_body(token.old_value, self._current_context.get()):
+                self._current_context.set(token.old_value)
+            else:
+                logger.debug("a context token could not be detached: %s", error)
+
+
+def _is_of_one_body(before: Any, current: Any) -> TypeGuard[Context]:
+    body = current.get(BODY_KEY)
+    return body is not None and before is not Token.MISSING and before.get(BODY_KEY) is body

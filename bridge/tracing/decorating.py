@@ -9,6 +9,7 @@ import wrapt
 from opentelemetry import context as context_api
 
 from bridge._otel import SPAN_KEY
+from bridge.context.runtime import BODY_KEY
 from bridge.context.scope import put
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class _Body:
     __slots__ = ("_context", "_token")
 
     def __init__(self, span: Span) -> None:
-        self._context = _active(span)
+        self._context = put(_active(span), BODY_KEY, object())
 
     def __enter__(self) -> None:
         self._token = context_api.attach(self._context)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import inspect
 import logging
 import pickle
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -177,6 +179,23 @@ def test_generators_have_their_span_in_the_body_only(sent: BridgeCapture) -> Non
         assert "in" not in bridge.get_current_scope().tags
         assert seen == [(name, "caller") for name in ("generator", "inner", "inner", "generator")]
     assert sent.tree() == ["caller", ["generator", ["inner"], "between", "between", "between", "between"]]
+
+
+@pytest.mark.parametrize("api", ["bridge", "native"])
+def test_a_generator_whose_steps_run_in_threads(sent: BridgeCapture, api: str) -> None:
+    """Each step in another thread's copy of the context, as web frameworks do: a span around a `yield` ends there."""
+
+    @bridge.trace("report")
+    def rows() -> Iterator[int]:
+        for row in range(3):
+            with bridge.start_span(f"row {row}") if api == "bridge" else tracer.start_as_current_span(f"row {row}"):
+                yield row
+
+    with bridge.start_span("request"), ThreadPoolExecutor(1) as pool:
+        steps_left = rows()
+        while pool.submit(contextvars.copy_context().run, next, steps_left, None).result() is not None:
+            assert active() == "request"
+    assert sent.tree() == ["request", ["report", ["row 0", "row 1", "row 2"]]]
 
 
 def test_a_generator_starts_its_span_with_its_first_step(sent: BridgeCapture) -> None:
