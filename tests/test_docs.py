@@ -26,6 +26,7 @@ def _blocks() -> list[object]:
     return found
 
 
+@pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning")  # aiohttp's, of its instrumentation
 @pytest.mark.parametrize("block", _blocks())
 def test_a_block_of_python_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each block of Python is a whole program, beside a client that is set up."""
