@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import context as context_api
@@ -17,7 +18,7 @@ from bridge.tracing.adopted import AdoptedSpan
 from bridge.tracing.following import follow
 from bridge.tracing.sampler import sample_rand_for
 from bridge.tracing.segment import Decision, Segment
-from bridge.tracing.span import REQUEST_KINDS, RecordingSpan, RemoteSpan, parent_of
+from bridge.tracing.span import REQUEST_KINDS, RecordingSpan, RemoteSpan, note_span_of_error, parent_of
 from bridge.tracing.upstream import upstream_of
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ class SentrySpanProcessor(SpanProcessor):
         elif segment.collects:
             with segment.lock:
                 segment.started += 1
+        if segment.sends and segment.options.capture_span_exceptions and segment.sink is not None:
+            _capture_recorded_exceptions(span, segment.sink)
 
     def _root(self, span: Any, parent: Any, where: Context, *, is_current: bool) -> Segment:
         options, context = self.options, span.get_span_context()
@@ -130,6 +133,21 @@ class SentrySpanProcessor(SpanProcessor):
         except Exception as error:
             with guard("capture", "a span of another provider could not be taken"):
                 raise error
+
+
+def _capture_recorded_exceptions(span: Any, sink: SegmentSink) -> None:
+    """Have exceptions that are recorded on this span sent; there is no hook of the SDK's that is given them."""
+    find_span = weakref.ref(span)  # what stands on a span must not keep it
+
+    def record_exception(exception: BaseException, *arguments: Any, **named: Any) -> None:
+        recording = find_span()
+        assert recording is not None  # it is the one that this was called on
+        type(recording).record_exception(recording, exception, *arguments, **named)
+        with guard("capture", "a recorded exception could not be captured"):
+            note_span_of_error(exception, recording)
+            sink.exception_recorded(exception)
+
+    span.record_exception = record_exception
 
 
 def _decision(span: Any, upstream: Upstream | None, options: Options) -> Decision:

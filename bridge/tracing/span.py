@@ -732,6 +732,16 @@ class SpanView(Span):
         """Whether the span behind this view records."""
         return self._span.is_recording()
 
+    def _fail(self, error: BaseException) -> None:
+        if not is_error(error):
+            return
+        note_span_of_error(error, self._span)
+        if self.is_recording():
+            self.record_exception(error, escaped=True)
+            status = getattr(self._span, "status", None)
+            if status is None or status.status_code is StatusCode.UNSET:
+                self.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+
     def set_status(self, status: Status | StatusCode | str, description: str | None = None) -> None:
         """Set the status of the span behind this view."""
         self._span.set_status(status_of(status), description)

@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanKind, StatusCode
 
 import bridge
 from bridge._otel import runtime_context, span_processors
@@ -55,6 +55,46 @@ def test_spans_of_both_apis_are_one_tree() -> None:
     assert transaction["contexts"]["trace"]["data"]["otel.scope.name"] == "before"
     assert [span.name for span in exporter.get_finished_spans()] == ["two", "one"]
     assert (account.started, account.delivered, account.pending) == (2, 2, 0)
+
+
+@pytest.mark.parametrize(("status", "expected"), [(None, "internal_error"), (StatusCode.OK, "ok")])
+def test_an_exception_that_leaves_a_block(status: StatusCode | None, expected: str) -> None:
+    """start_span() makes an error of it and records it, unless a status was set, as with our own provider."""
+    provider, exporter, _ = adopt()
+    with capture(tracer_provider=provider) as sent:
+        root = bridge.start_span("root")
+        if status is not None:
+            root.set_status(status)
+        with pytest.raises(ValueError, match="bad"), root:
+            raise ValueError("bad")
+        [transaction] = sent.transactions
+        assert sent.events == []
+    assert transaction["contexts"]["trace"]["status"] == expected
+    [span] = exporter.get_finished_spans()
+    assert [event.name for event in span.events] == ["exception"]
+
+
+@pytest.mark.parametrize("innermost", ["native", "bridge"])
+def test_recorded_exceptions_as_errors(innermost: str) -> None:
+    """With capture_span_exceptions what is recorded on a span is sent as an error, once, linked to the innermost."""
+    provider, exporter, tracer = adopt()
+    with capture(tracer_provider=provider, capture_span_exceptions=True) as sent:
+        start = tracer.start_as_current_span if innermost == "native" else bridge.start_span
+        with pytest.raises(ValueError, match="bad"), tracer.start_as_current_span("root"), start("in"):
+            raise ValueError("bad")
+        [event], [transaction] = sent.events, sent.transactions
+    assert event["contexts"]["trace"]["span_id"] == transaction["spans"][0]["span_id"]
+    assert [[event.name for event in span.events] for span in exporter.get_finished_spans()] == [["exception"]] * 2
+
+
+@pytest.mark.parametrize("options", [{}, {"traces_sample_rate": None, "capture_span_exceptions": True}])
+def test_recorded_exceptions_stay_where_they_are(options: dict[str, Any]) -> None:
+    """Without capture_span_exceptions, or where a span is not Sentry's, nothing is sent."""
+    provider, _, tracer = adopt()
+    with capture(tracer_provider=provider, **options) as sent:
+        with pytest.raises(ValueError, match="bad"), tracer.start_as_current_span("root"):
+            raise ValueError("bad")
+        assert sent.events == []
 
 
 def test_after_close_the_provider_is_as_it_was() -> None:
