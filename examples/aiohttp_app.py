@@ -6,6 +6,7 @@ import os
 import sys
 
 from aiohttp import ClientSession, web
+from aiohttp.typedefs import Handler
 from opentelemetry import trace
 from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
 from opentelemetry.instrumentation.aiohttp_server import AioHttpServerInstrumentor
@@ -23,6 +24,13 @@ tracer = trace.get_tracer("shop")
 routes = web.RouteTableDef()
 
 
+@web.middleware
+async def remember_user(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Say whose request it is: on everything that this request sends, and on nothing else."""
+    bridge.set_user({"id": request.headers.get("X-User", "nobody")})
+    return await handler(request)
+
+
 @routes.get("/health")
 async def health(request: web.Request) -> web.Response:
     """Answer; with `OTEL_PYTHON_EXCLUDED_URLS=health` without a span."""
@@ -35,7 +43,6 @@ async def show_order(request: web.Request) -> web.Response:
     order = int(request.match_info["order"])
     if order == 0:
         raise web.HTTPNotFound
-    bridge.set_user({"id": request.headers.get("X-User", "nobody")})
     bridge.set_tag("order", order)
     with tracer.start_as_current_span("load order"), bridge.start_span("add prices", op="function"):
         return web.json_response({"order": order, "total": 42})
@@ -44,7 +51,6 @@ async def show_order(request: web.Request) -> web.Response:
 @routes.get(r"/checkout/{order:\d+}")
 async def checkout(request: web.Request) -> web.Response:
     """Ask the next service."""
-    bridge.set_user({"id": request.headers.get("X-User", "nobody")})
     order = int(request.match_info["order"])
     async with ClientSession() as session, session.get(f"{STOCK_URL}/{order}") as answer:
         return web.json_response({"order": order, "pieces": (await answer.json())["pieces"]})
@@ -60,7 +66,6 @@ async def stock(request: web.Request) -> web.Response:
 @routes.get(r"/fail/{order:\d+}")
 async def fail(request: web.Request) -> web.Response:
     """Fail: `capture_span_exceptions` sends the exception that the instrumentation records."""
-    bridge.set_user({"id": request.headers.get("X-User", "nobody")})
     bridge.set_tag("order", request.match_info["order"])
     raise ValueError(f"order {request.match_info['order']} cannot be paid")
 
@@ -79,7 +84,7 @@ async def report(request: web.Request) -> web.StreamResponse:
 
 def make_app() -> web.Application:
     """Return the application."""
-    app = web.Application()
+    app = web.Application(middlewares=[remember_user])
     app.add_routes(routes)
     return app
 

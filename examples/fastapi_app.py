@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import httpx
-from fastapi import BackgroundTasks, FastAPI, Header, HTTPException, WebSocket
+from fastapi import BackgroundTasks, Depends, FastAPI, Header, HTTPException, WebSocket
 from fastapi.responses import StreamingResponse
 from opentelemetry import trace
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
@@ -28,7 +28,12 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     bridge.close()
 
 
-app = FastAPI(lifespan=lifespan)
+def remember_user(x_user: str = Header("nobody")) -> None:
+    """Say whose request it is: on everything that this request sends, and on nothing else."""
+    bridge.set_user({"id": x_user})
+
+
+app = FastAPI(lifespan=lifespan, dependencies=[Depends(remember_user)])
 FastAPIInstrumentor.instrument_app(app, exclude_spans=["receive", "send"])
 
 
@@ -39,20 +44,18 @@ async def health() -> str:
 
 
 @app.get("/orders/{order}")
-def show_order(order: int, x_user: str = Header("nobody")) -> dict[str, int]:
+def show_order(order: int) -> dict[str, int]:
     """Answer from a thread of the pool, as FastAPI does for a plain function: scopes and spans follow."""
     if order == 0:
         raise HTTPException(404, "there is no such order")
-    bridge.set_user({"id": x_user})
     bridge.set_tag("order", order)
     with tracer.start_as_current_span("load order"), bridge.start_span("add prices", op="function"):
         return {"order": order, "total": 42}
 
 
 @app.get("/checkout/{order}")
-async def checkout(order: int, x_user: str = Header("nobody")) -> dict[str, int]:
+async def checkout(order: int) -> dict[str, int]:
     """Ask the next service."""
-    bridge.set_user({"id": x_user})
     async with httpx.AsyncClient() as client:
         answer = await client.get(f"{STOCK_URL}/{order}")
     return {"order": order, "pieces": answer.json()["pieces"]}
@@ -66,9 +69,8 @@ async def stock(order: int) -> dict[str, int]:
 
 
 @app.get("/fail/{order}")
-async def fail(order: int, x_user: str = Header("nobody")) -> None:
+async def fail(order: int) -> None:
     """Fail: `capture_span_exceptions` sends the exception that the instrumentation records."""
-    bridge.set_user({"id": x_user})
     bridge.set_tag("order", order)
     raise ValueError(f"order {order} cannot be paid")
 
@@ -87,9 +89,8 @@ def report() -> StreamingResponse:
 
 
 @app.post("/orders")
-async def place_order(tasks: BackgroundTasks, x_user: str = Header("nobody")) -> dict[str, str]:
+async def place_order(tasks: BackgroundTasks) -> dict[str, str]:
     """Answer first and work afterwards: the task is part of the request's trace, with its user."""
-    bridge.set_user({"id": x_user})
     tasks.add_task(send_receipt)
     return {"state": "placed"}
 

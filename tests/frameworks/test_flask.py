@@ -33,6 +33,21 @@ class TestFlask(Shop):
     route = "/{}/<int:order>"
 
 
+def test_workers_that_stream_spans(tmp_path: Path, judge_sink: Sink) -> None:
+    """With `trace_lifecycle="stream"` each span arrives once as well, from workers that were forked after `init`."""
+    require(*FLASK.modules)
+    command = [*COUNTED, "--workers", "2", "--preload", "examples.flask_app:app"]
+    streamed = {"SENTRY_TRACE_LIFECYCLE": "stream"}
+    with serving(command, tmp_path, judge_sink, environment=streamed) as shop:
+        upstreams = [Upstream.new() for _ in range(20)]
+        for upstream in upstreams:
+            shop.get("/orders/7", upstream.sentry)
+        shop.stop()
+        spans = [span for container in shop.payloads("span") for span in container["items"]]
+        assert Counter(span["trace_id"] for span in spans) == {upstream.trace_id: 3 for upstream in upstreams}
+        assert shop.losses() == []
+
+
 @pytest.mark.parametrize("options", [[], ["--preload"], ["--preload", "--max-requests", "15"]], ids=" ".join)
 def test_every_worker_delivers_all_it_did(options: list[str], tmp_path: Path, judge_sink: Sink) -> None:
     """Forked after `init` or before, recycled after a few requests or not: each request arrives once, to the very last
