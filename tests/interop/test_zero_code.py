@@ -91,4 +91,5 @@ def test_a_fastapi_program_without_a_line_changed(
     traces = [json.loads(line) for line in listed.splitlines() if line.startswith("{")]
     mine = [t for t in traces if t["transaction"] == name]
     assert [t["span_count"] for t in mine] == [4, 4]  # the two, and the instrumentation's own of what it sends
-    assert mine[0]["trace_id"] == trace_id != mine[1]["trace_id"]
+    # Two workers deliver in any order.
+    assert [t["trace_id"] == trace_id for t in mine].count(True) == 1
