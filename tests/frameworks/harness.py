@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 
 import httpx
 
+from bridge.console.tree import Node, in_order, spans_of, with_events
 from bridge.delivery.envelope import CLIENT_REPORT, Envelope
 from bridge.demo.receiver import Receiver
-from bridge.demo.tree import Node, trees
 from tests.interop.neighbours import absent, free_port, running
 from tests.judges.parsers import Sink
 from tests.judges.tap import complaints
@@ -137,10 +137,16 @@ def _without_reports(envelope: Envelope) -> Envelope:
     return Envelope(envelope.headers, [item for item in envelope.items if item.type != CLIENT_REPORT])
 
 
+def trees(transactions: Sequence[dict[str, Any]]) -> list[Node]:
+    """Return the roots of what was sent, by any number of services, children in the order of their start."""
+    spans = in_order(span for transaction in transactions for span in spans_of(transaction))
+    return with_events(spans, [])[0]
+
+
 def _names(nodes: Sequence[Node]) -> list[Any]:
     names: list[Any] = []
     for node in nodes:
-        names.append(node.name)
+        names.append(node.span.name)
         if node.children:
             names.append(_names(node.children))
     return names

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.demo.receiver import Receiver
-from bridge.demo.tree import trees
-from tests.frameworks.harness import Arrived, Upstream, serving
+from tests.frameworks.harness import Arrived, Upstream, serving, trees
 from tests.frameworks.programs import AIOHTTP, DJANGO_ASGI, FASTAPI, FLASK
 from tests.judges.parsers import Sink
 
@@ -34,7 +33,7 @@ def test_a_trace_goes_through_all_of_them(tmp_path: Path, judge_sink: Sink) -> N
             answer = shop.get("/checkout/7", getattr(upstream, headers))
             assert answer.json() == {"order": 7, "pieces": 7}
             [root] = trees(arrived.transactions(upstream.trace_id, len(CHAIN)))
-            nodes = list(root.walk())
-            assert [node.service for node in nodes if node.op == "http.server"] == list(CHAIN)
-            assert [node.op for node in nodes] == ["http.server", "http.client"] * 3 + ["http.server", "db"]
+            spans = [node.span for node in root.walk()]
+            assert [span.service for span in spans if span.op == "http.server"] == list(CHAIN)
+            assert [span.op for span in spans] == ["http.server", "http.client"] * 3 + ["http.server", "db"]
         assert not arrived.complaints(judge_sink)
