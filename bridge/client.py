@@ -17,6 +17,7 @@ from bridge._guard import guard, report_fault
 from bridge._version import __version__
 from bridge.capture.event import exception_event, message_event
 from bridge.capture.scope_data import SDK, apply_scope
+from bridge.capture.semantics import infer
 from bridge.capture.timestamps import rfc3339
 from bridge.capture.transaction import PayloadOptions
 from bridge.console.watcher import Watcher
@@ -41,6 +42,7 @@ from bridge.tracing.trace_link import TraceLink, link_of, link_of_span
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bridge.capture.semantics import Semantics
     from bridge.capture.transaction import SpanLike
     from bridge.context.scope import Attachment
     from bridge.delivery.dsn import Dsn
@@ -294,6 +296,8 @@ class Client:
         event.setdefault("timestamp", rfc3339(_sources.current.time_ns()))
         event.setdefault("platform", "python")
         apply_scope(event, *layers)
+        if "transaction" not in event and (found := _transaction_of(link)) is not None:
+            event["transaction"], event["transaction_info"] = found.description, {"source": found.source}
         if default_level is not None:
             event.setdefault("level", default_level)
         contexts = event.setdefault("contexts", {})
@@ -412,6 +416,13 @@ def _is_below_open_root(link: TraceLink) -> bool:
     """Whether the root that something was captured below is still to be sent."""
     segment = getattr(link.span, "segment", None)
     return segment is not None and segment.collects and not segment.closed
+
+
+def _transaction_of(link: TraceLink) -> Semantics | None:
+    """Return the name, as it is now, of the transaction that an event belongs to, and where the name comes from."""
+    segment = getattr(link.span, "segment", None)
+    root = None if segment is None else segment.root
+    return None if root is None else infer(root.name, root.kind, root.attributes or {}, custom_name=root.custom_name)
 
 
 def _trace_context(link: TraceLink) -> dict[str, Any]:

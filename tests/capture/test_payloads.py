@@ -391,3 +391,21 @@ def test_a_status_may_be_sentrys_word(sent: BridgeCapture, given: Any, expected:
         child.set_status(given)
     [transaction] = sent.transactions
     assert transaction["contexts"]["trace"]["status"] == transaction["spans"][0]["status"] == expected
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.0])
+def test_an_error_names_the_transaction_that_it_belongs_to(rate: float) -> None:
+    """By the name that the root has then, sampled or not; a scope's own name wins, without a root there is none."""
+    with capture(traces_sample_rate=rate) as sent:
+        attributes = {"http.request.method": "GET", "http.route": "/orders/{order}", "url.path": "/orders/7"}
+        with tracer.start_as_current_span("GET", kind=SpanKind.SERVER, attributes=attributes):
+            with bridge.start_span("child"):
+                bridge.capture_message("in a child")
+            with bridge.new_scope() as scope:
+                scope.set_transaction_name("mine")
+                bridge.capture_message("named by a scope")
+        bridge.capture_message("outside")
+        first, second, third = sent.events
+    assert (first["transaction"], first["transaction_info"]) == ("GET /orders/{order}", {"source": "route"})
+    assert second["transaction"] == "mine"
+    assert "transaction" not in third
