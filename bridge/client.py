@@ -36,6 +36,7 @@ from bridge.lifecycles import StreamedSpans, WholeTransactions
 from bridge.propagation.propagator import SentryPropagator
 from bridge.sending import Sender
 from bridge.tracing.open_segments import OpenSegments
+from bridge.tracing.raised import span_of_error
 from bridge.tracing.span import parent_of
 from bridge.tracing.trace_link import TraceLink, link_of, link_of_span
 
@@ -312,7 +313,7 @@ class Client:
     def _link_for(self, error: BaseException) -> TraceLink:
         where = context_api.get_current()
         active = getattr(parent_of(where), "segment", None)
-        span = getattr(error, "_bridge_span", None)
+        span = span_of_error(error)
         segment = getattr(span, "segment", None)
         # Another root's span is of an earlier life of the same exception object, which is raised again here.
         if segment is not None and active in (None, segment):

@@ -18,7 +18,8 @@ from bridge.tracing.adopted import AdoptedSpan
 from bridge.tracing.following import follow
 from bridge.tracing.sampler import sample_rand_for
 from bridge.tracing.segment import Decision, Segment
-from bridge.tracing.span import REQUEST_KINDS, RecordingSpan, RemoteSpan, note_span_of_error, parent_of
+from bridge.tracing.raised import note_span_of_error
+from bridge.tracing.span import REQUEST_KINDS, RecordingSpan, RemoteSpan, parent_of
 from bridge.tracing.upstream import upstream_of
 
 if TYPE_CHECKING:

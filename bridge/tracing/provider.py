@@ -29,6 +29,7 @@ from bridge.context.scope import SCOPES_KEY, put
 from bridge.options import Options
 from bridge.tracing.decorating import decorate
 from bridge.tracing.following import decision_of, side_by_side
+from bridge.tracing.raised import note_span_of_error
 from bridge.tracing.sampler import SentrySampler, SpanStart
 from bridge.tracing.segment import Segment
 from bridge.tracing.span import (
@@ -41,7 +42,6 @@ from bridge.tracing.span import (
     RemoteSpan,
     Span,
     UnsampledSpan,
-    note_span_of_error,
     parent_of,
 )
 from bridge.tracing.suppression import SUPPRESS_TRACING_KEY, is_own_request, is_suppressed

@@ -37,6 +37,7 @@ from bridge._otel import (
 from bridge.capture.semantics import infer
 from bridge.context.scope import put
 from bridge.tracing.execution import execution
+from bridge.tracing.raised import note_span_of_error
 from bridge.tracing.stacks import Stack, is_plain
 
 if TYPE_CHECKING:
@@ -75,23 +76,6 @@ def status_of(status: Status | StatusCode | str) -> Status | StatusCode:
     if not isinstance(status, str):
         return status
     return Status(StatusCode.OK) if status == "ok" else Status(StatusCode.ERROR, status)
-
-
-def note_span_of_error(error: BaseException, span: Any) -> None:
-    """Remember the innermost span that an exception came through, for whoever captures it further out.
-
-    Each span on its way out notes itself as the last one; an exception object that is raised again elsewhere comes
-    from a span that is no child of this one, and starts anew.
-    """
-    last: Any = getattr(error, "_bridge_last_span", None)
-    if last is span:
-        return
-    try:
-        if last is None or last._parent_span_id != span.get_span_context().span_id:
-            error._bridge_span = span  # type: ignore[attr-defined]  # an exception takes any attribute
-        error._bridge_last_span = span  # type: ignore[attr-defined]  # the same
-    except AttributeError:  # an exception type with slots links to the span that is active at its capture
-        return
 
 
 class Span(trace_api.Span):

@@ -1,0 +1,43 @@
+"""The span that an exception came through, noted on the exception for whoever captures it further out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class _Note:
+    """What is noted. Where the exception is pickled or copied deeply, as pools of processes do, `None` goes along.
+
+    A span belongs to its process, and whoever reads the pickle may not have the bridge.
+    """
+
+    __slots__ = ("innermost", "last")
+
+    def __init__(self, span: Any) -> None:
+        self.innermost = span
+        self.last = span
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()
+
+
+def note_span_of_error(error: BaseException, span: Any) -> None:
+    """Remember the innermost span that an exception came through.
+
+    Each span on its way out notes itself as the last one; an exception object that is raised again elsewhere comes
+    from a span that is no child of this one, and starts anew.
+    """
+    note: _Note | None = getattr(error, "_bridge_note", None)
+    if note is not None and (note.last is span or note.last._parent_span_id == span.get_span_context().span_id):
+        note.last = span
+        return
+    try:
+        error._bridge_note = _Note(span)  # type: ignore[attr-defined]  # an exception takes any attribute
+    except AttributeError:  # an exception type with slots links to the span that is active at its capture
+        return
+
+
+def span_of_error(error: BaseException) -> Any:
+    """Return the innermost span that an exception came through in this process, if it came through one."""
+    note: _Note | None = getattr(error, "_bridge_note", None)
+    return None if note is None else note.innermost
