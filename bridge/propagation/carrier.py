@@ -20,7 +20,7 @@ _OFF = frozenset({"false", "no", "off", "n", "0"})
 
 
 def as_mapping(carrier: Any) -> Mapping[Any, Any]:
-    """Return what a carrier holds: a mapping, or pairs as ASGI, gRPC and Kafka's clients have them."""
+    """Return what a carrier holds: a mapping, pairs (ASGI, gRPC, Kafka), or the headers of a request object."""
     if isinstance(carrier, dict | Mapping):
         return carrier
     if isinstance(carrier, list | tuple) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in carrier):
@@ -28,7 +28,8 @@ def as_mapping(carrier: Any) -> Mapping[Any, Any]:
         for name, value in carrier:
             found.setdefault(name, []).append(value)
         return found
-    return {}
+    headers = getattr(carrier, "headers", None)
+    return headers if isinstance(headers, Mapping) else {}
 
 
 def written_headers(carrier: Any) -> dict[str, str]:

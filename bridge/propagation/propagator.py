@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import baggage
@@ -74,10 +75,12 @@ class SentryPropagator(TextMapPropagator):
         where = context_api.get_current() if context is None else context
         with guard("propagation", "headers could not be written"):
             present = written_headers(carrier)
-            if present.get(SENTRY_TRACE):
+            if (written := present.get(SENTRY_TRACE)) and not _is_passed_on(written, carrier, where):
                 return
             headers = self._wrapped_headers(where)
             self._add_sentry_headers(headers, where, present, is_current=context is None)
+            if written and SENTRY_TRACE not in headers:  # passed on to where ours do not go
+                return
             signed = signed_headers(present.get(AUTHORIZATION, ""))
             for name, value in headers.items():
                 if not signed or name.lower() not in signed:
@@ -167,11 +170,37 @@ class SentryPropagator(TextMapPropagator):
         if base is None and from_nothing:
             base = scopes_of.find(context_api.get_current())
         if header is None and w3c is None:
-            return _forked(extracted, None, base)
+            forked = _forked(extracted, None, base)
+            return forked if extracted or not from_nothing else _NothingExtracted(forked)
         if not may_continue(dsc.get("org_id"), options.effective_org_id, options.strict_trace_continuation):
             return _forked(without_span(extracted), None, base)
         remote = _remote_span(header, dsc, w3c, decides_twice=options.decides_twice)
         return _forked(extracted, remote, base)
+
+
+class _NothingExtracted(Context):
+    """The Context of a request that brought nothing: false, as OpenTelemetry's own propagators make it.
+
+    Instrumentations ask `extract(...) or None` to learn whether there is a parent elsewhere.
+    """
+
+    def __bool__(self) -> bool:
+        return False
+
+
+def _is_passed_on(written: str, carrier: Any, where: Context) -> bool:
+    """Whether the header on a carrier is the one that was continued here: somebody sends on what a request brought.
+
+    A job that is retried is such a one. Its header is replaced where the carrier has it under the very name, so that
+    none is written twice.
+    """
+    scopes = scopes_of.find(where)
+    remote = None if scopes is None else scopes.propagation.remote
+    header = parse_sentry_trace(written)
+    if remote is None or header is None or not isinstance(carrier, Mapping) or SENTRY_TRACE not in carrier:
+        return False
+    continued = remote.get_span_context()
+    return (header.trace_id, header.span_id) == (continued.trace_id, continued.span_id)
 
 
 def _baggage(carrier: Any, getter: Any, *, reencoded: bool) -> tuple[Dsc, Any]:

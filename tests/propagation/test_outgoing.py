@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from opentelemetry import propagate, trace
-from opentelemetry.propagators.textmap import Setter
+from opentelemetry.propagators.textmap import Getter, Setter, default_setter
 from opentelemetry.trace import SpanKind
 
 import bridge
@@ -65,3 +65,81 @@ def test_any_carrier_at_all(carrier: Any) -> None:
     with capture(), bridge.start_span("root"):
         propagate.inject(carrier, setter=Nowhere())
         assert not trace.get_current_span(propagate.extract(carrier)).get_span_context().is_valid
+
+
+T, S = "771a43a4192642f0b136d5159a501700", "1234567890abcdef"
+INCOMING = {
+    "sentry-trace": f"{T}-{S}-1",
+    "baggage": f"other=kept,sentry-trace_id={T},sentry-sample_rate=0.5,sentry-sample_rand=0.25,sentry-sampled=true",
+    "traceparent": f"00-{T}-{S}-01",
+}
+
+
+def test_what_came_in_and_is_sent_on_says_who_sends_it() -> None:
+    """A proxy that sends on all headers of its request, or a job that is tried again, is the parent of what follows."""
+    with capture(), bridge.continue_trace(INCOMING), bridge.start_span("job"), bridge.start_span("try again") as span:
+        carrier = {"x-other": "1", **INCOMING}
+        propagate.inject(carrier)
+        once = dict(carrier)
+        propagate.inject(carrier)
+    assert carrier == once
+    assert carrier["sentry-trace"] == f"{T}-{span.span_id}-1"
+    assert carrier["traceparent"] == f"00-{T}-{span.span_id}-01"
+    assert sorted(carrier["baggage"].split(",")) == sorted(INCOMING["baggage"].split(","))
+    assert carrier["x-other"] == "1"
+
+
+def test_what_came_in_is_sent_on_as_it_is_where_ours_does_not_go() -> None:
+    """Headers that the user sends on to a place outside the targets are the user's."""
+    with capture(trace_propagation_targets=[]), bridge.continue_trace(INCOMING), bridge.start_span("job"):
+        carrier = dict(INCOMING)
+        propagate.inject(carrier)
+    assert carrier == INCOMING
+
+
+@pytest.mark.parametrize("carrier", [{"Sentry-Trace": INCOMING["sentry-trace"]}, [("sentry-trace", f"{T}-{S}-1")]])
+def test_what_came_in_under_another_name_is_not_written_twice(carrier: Any) -> None:
+    """A carrier that would hold two of them is left alone."""
+    before = carrier.copy()
+    with capture(), bridge.continue_trace(INCOMING), bridge.start_span("job"):
+        propagate.inject(carrier, setter=Append() if isinstance(carrier, list) else default_setter)
+    assert carrier == before
+
+
+class Request:
+    """A request object, as frameworks hand it to propagators."""
+
+    def __init__(self, headers: Any) -> None:
+        self.headers = headers
+
+
+def test_a_request_is_read_by_its_headers() -> None:
+    """A carrier whose getter finds nothing on it, and which has headers, is read by those; a job of Celery's is one."""
+    with capture(), bridge.start_span("root"):
+        for name in ("sentry-trace", "traceparent"):
+            found = propagate.extract(Request({name: INCOMING[name]}), getter=Nothing())
+            assert trace.get_current_span(found).get_span_context().span_id == int(S, 16)
+        assert not propagate.extract(Request(None), getter=Nothing())
+
+
+class Nothing(Getter[Any]):
+    """A getter that finds nothing."""
+
+    def get(self, carrier: Any, key: str) -> list[str] | None:
+        return None
+
+    def keys(self, carrier: Any) -> list[str]:
+        return []
+
+
+def test_the_context_of_a_request_that_brought_nothing_is_false() -> None:
+    """Instrumentations ask `extract(...) or None`: a job that is run in place is a child of whoever runs it."""
+    with capture() as sent:
+        with bridge.start_span("request"):
+            assert propagate.extract({"baggage": "customer=7"})
+            parent = propagate.extract({}) or None
+            with trace.get_tracer("t").start_as_current_span("job", context=parent, kind=SpanKind.CONSUMER):
+                pass
+        assert sent.tree() == ["request", ["job"]]
+        assert not propagate.extract({"baggage": "sentry-release=1"}, context=None)
+        assert propagate.extract({}, context=propagate.extract({"baggage": "customer=7"}))
