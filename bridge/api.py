@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import html
 import logging
 import sys
@@ -19,12 +18,14 @@ from bridge import _active, setup
 from bridge._guard import guard
 from bridge._otel import SPAN_KEY
 from bridge.client import Client
+from bridge.closing import close_at_exit
 from bridge.context import scope as scopes_of
 from bridge.context.handoff import patch_threads, unpatch_threads
 from bridge.context.propagation_context import continue_for_process
 from bridge.context.scope import Scope, ScopeData, attached, put, with_scopes, without_span
 from bridge.delivery.dsn import Dsn
 from bridge.delivery.transport import CLIENT
+from bridge.integrations.celery import support_celery
 from bridge.options import Options, resolve
 from bridge.propagation.baggage import BAGGAGE
 from bridge.propagation.carrier import read_headers
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
 F = TypeVar("F")
 _init_lock = threading.RLock()  # protects the exchange of the active client
 _is_initialising = False  # read and written under _init_lock: whether its holder is installing a client
-_atexit_registered = False
 _NO_CLIENT = Client(Options())
 
 
@@ -89,7 +89,7 @@ def init_once(options: Callable[[], Options]) -> None:
 
 
 def _install(client: Client) -> None:
-    global _atexit_registered, _is_initialising
+    global _is_initialising
     _is_initialising = True
     options = client.options
     try:
@@ -107,9 +107,8 @@ def _install(client: Client) -> None:
             _log_to_stderr()
         _active.activate(client)
         setup.continue_environment(client.propagator)
-        if not _atexit_registered:
-            atexit.register(close)
-            _atexit_registered = True
+        close_at_exit(close)
+        support_celery(close)
     finally:
         _is_initialising = False
 

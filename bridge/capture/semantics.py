@@ -86,6 +86,8 @@ def _inferred(name: str, kind: SpanKind, attributes: Mapping[str, Any]) -> Seman
         return Semantics("rpc", name, "route")
     if _first(attributes, "messaging.system"):
         return Semantics(_messaging_op(kind, attributes), name, "route")
+    if _first(attributes, "celery.action"):  # its instrumentation names no messaging system
+        return Semantics(_messaging_op(kind, attributes), name, "task")
     trigger = _first(attributes, "faas.trigger")
     if trigger:
         return Semantics(trigger, name, "route")

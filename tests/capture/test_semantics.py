@@ -56,6 +56,8 @@ SERVER, CLIENT, INTERNAL = SpanKind.SERVER, SpanKind.CLIENT, SpanKind.INTERNAL
         ),
         (INTERNAL, {"messaging.system": "k", "messaging.operation": "process"}, ("queue.process", "name", "route")),
         (INTERNAL, {"messaging.system": "kafka"}, ("message", "name", "route")),
+        (SpanKind.PRODUCER, {"celery.action": "apply_async"}, ("queue.publish", "name", "task")),
+        (SpanKind.CONSUMER, {"celery.action": "run"}, ("queue.process", "name", "task")),
         (SERVER, {"faas.trigger": "timer"}, ("timer", "name", "route")),
         (INTERNAL, {}, (None, "name", "custom")),
         (INTERNAL, {"sentry.op": "task", "sentry.source": "task"}, ("task", "name", "task")),

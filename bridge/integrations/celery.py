@@ -1,0 +1,60 @@
+"""Celery, whose messages and pool have ways of their own; the spans are OpenTelemetry's `CeleryInstrumentor`'s."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+
+from bridge._guard import guard
+from bridge.propagation.baggage import BAGGAGE
+from bridge.propagation.sentry_trace import SENTRY_TRACE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    Close = Callable[[], None]
+
+_INNER = "headers"
+
+
+@cache
+def support_celery(close: Close) -> None:
+    """Do what is said here as soon as a program imports Celery; once for all calls.
+
+    - Children of the pool leave by `os._exit`: `close` is called before they do.
+    - Workers with a Sentry SDK look for Sentry's headers among the custom headers in the headers of a message only.
+    """
+    wrapt.when_imported("celery.signals")(lambda signals: _support(signals, close))
+
+
+def _support(signals: ModuleType, close: Close) -> None:
+    def end(**_: Any) -> None:
+        close()
+
+    signals.worker_process_shutdown.connect(end, weak=False, dispatch_uid="bridge")
+    # Not a receiver of the signal: it must come after the receiver that injects, whichever was connected first.
+    wrapt.wrap_function_wrapper(signals.before_task_publish, "send", _send_and_nest)
+
+
+def _send_and_nest(send: Callable[..., Any], instance: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    answers = send(*args, **kwargs)
+    with guard("integrations", "Sentry's headers could not be put among a task's custom headers"):
+        headers = kwargs.get("headers")
+        if isinstance(headers, dict) and SENTRY_TRACE in headers:
+            nest_headers(headers)
+    return answers
+
+
+def nest_headers(headers: dict[str, Any]) -> None:
+    """Put Sentry's headers of a message among its custom headers, which become `task.request.headers`.
+
+    A message without custom headers of its own gets those that Celery would find: whatever is none of Celery's.
+    """
+    request = import_module("celery.app.task").Context(headers)
+    inner = dict(request.headers or {})
+    inner.update({name: headers[name] for name in (SENTRY_TRACE, BAGGAGE) if name in headers})
+    headers[_INNER] = inner
