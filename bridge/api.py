@@ -108,7 +108,7 @@ def _install(client: Client) -> None:
         _active.activate(client)
         setup.continue_environment(client.propagator)
         close_at_exit(close)
-        support_celery(close)
+        support_celery(close, capture_exception)
     finally:
         _is_initialising = False
 

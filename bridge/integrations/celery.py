@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import wrapt
 
+from bridge import _active
 from bridge._guard import guard
 from bridge.propagation.baggage import BAGGAGE
 from bridge.propagation.sentry_trace import SENTRY_TRACE
@@ -17,25 +18,35 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     Close = Callable[[], None]
+    Capture = Callable[[BaseException], object]
 
 _INNER = "headers"
 
 
 @cache
-def support_celery(close: Close) -> None:
+def support_celery(close: Close, capture: Capture) -> None:
     """Do what is said here as soon as a program imports Celery; once for all calls.
 
     - Children of the pool leave by `os._exit`: `close` is called before they do.
+    - With `capture_span_exceptions` a job that fails is an error whether or not its trace is sampled; on a span that
+      is not, the instrumentation records nothing.
     - Workers with a Sentry SDK look for Sentry's headers among the custom headers in the headers of a message only.
     """
-    wrapt.when_imported("celery.signals")(lambda signals: _support(signals, close))
+    wrapt.when_imported("celery.signals")(lambda signals: _support(signals, close, capture))
 
 
-def _support(signals: ModuleType, close: Close) -> None:
+def _support(signals: ModuleType, close: Close, capture: Capture) -> None:
     def end(**_: Any) -> None:
         close()
 
+    def failed(sender: Any = None, exception: Any = None, **_: Any) -> None:
+        options = _active.options()
+        expected = tuple(getattr(sender, "throws", None) or ())
+        if options is not None and options.capture_span_exceptions and not isinstance(exception, expected):
+            capture(exception)
+
     signals.worker_process_shutdown.connect(end, weak=False, dispatch_uid="bridge")
+    signals.task_failure.connect(failed, weak=False, dispatch_uid="bridge")
     # Not a receiver of the signal: it must come after the receiver that injects, whichever was connected first.
     wrapt.wrap_function_wrapper(signals.before_task_publish, "send", _send_and_nest)
 

@@ -16,6 +16,7 @@ from tests.judges.relay import relay_complaints
 from tests.judges.spans import container_complaints
 
 JUDGED_TYPES = {"event", "transaction"}
+UNKNOWN_TO_CLI = {"span", "client_report"}  # containers of spans have a judge of their own
 
 
 class Tap:
@@ -53,8 +54,7 @@ def complaints(taken: list[bytes], sink: Sink) -> list[str]:
         for data in taken:
             found += sdk_complaints(data)
     envelopes = [Envelope.parse(data) for data in taken]
-    # sentry-cli does not know span containers: those have a judge of their own.
-    known = [data for data, e in zip(taken, envelopes, strict=True) if all(i.type != "span" for i in e.items)]
+    known = [envelope.serialize() for envelope in map(_known_to_cli, envelopes) if envelope.items]
     if known and (sentry_cli := find_sentry_cli()) is not None:
         found += cli_complaints(known, sentry_cli, sink)
     items = [item for envelope in envelopes for item in envelope.items]
@@ -66,3 +66,7 @@ def complaints(taken: list[bytes], sink: Sink) -> list[str]:
             if item.type in JUDGED_TYPES and isinstance(item.payload, dict):
                 found += relay_complaints(item.payload)
     return found
+
+
+def _known_to_cli(envelope: Envelope) -> Envelope:
+    return Envelope(envelope.headers, [item for item in envelope.items if item.type not in UNKNOWN_TO_CLI])
