@@ -15,6 +15,7 @@ from opentelemetry import trace as trace_api
 from bridge import _sources
 from bridge._guard import guard, report_fault
 from bridge._version import __version__
+from bridge.capture.control_flow import is_control_flow
 from bridge.capture.event import exception_event, message_event
 from bridge.capture.scope_data import SDK, apply_scope
 from bridge.capture.semantics import infer
@@ -184,9 +185,10 @@ class Client:
         self._watcher.count_lost(quantity)
 
     def exception_recorded(self, error: BaseException) -> None:
-        """Send an exception that was recorded on a span, unless it was sent already."""
+        """Send an exception that was recorded on a span, unless it was sent already or is no error."""
         with guard("capture", "a recorded exception could not be captured"):
-            self.capture_exception(error)
+            if not is_control_flow(error):
+                self.capture_exception(error)
 
     def root_not_sampled(self, decision: Decision) -> None:
         """Count a local root that was decided against."""

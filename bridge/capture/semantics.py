@@ -50,6 +50,7 @@ _GRPC_STATUS = (
     "unauthenticated",
 )
 _CANONICAL = frozenset(_GRPC_STATUS)
+_GRPC_CODES = {name.removesuffix("_error").upper(): code for code, name in enumerate(_GRPC_STATUS)}
 
 
 class Semantics(NamedTuple):
@@ -159,12 +160,19 @@ def _status_of_codes(attributes: Mapping[str, Any]) -> str | None:
     http = http_status_code(attributes)
     if http is not None:
         return _status_of_http(http)
-    grpc = _int(attributes.get("rpc.grpc.status_code"))
-    if grpc is None:
-        grpc = _int(attributes.get("rpc.response.status_code"))
+    grpc = grpc_status_code(attributes)
     if grpc is not None:
         return _GRPC_STATUS[grpc] if 0 <= grpc < len(_GRPC_STATUS) else "unknown_error"
     return None
+
+
+def grpc_status_code(attributes: Mapping[str, Any]) -> int | None:
+    """Return the status code of gRPC by either convention: a number, or in the newer one its name."""
+    code = _int(attributes.get("rpc.grpc.status_code"))
+    if code is not None:
+        return code
+    newer = attributes.get("rpc.response.status_code")
+    return _GRPC_CODES.get(newer) if newer in _GRPC_CODES else _int(newer)
 
 
 def _status_of_http(code: int) -> str | None:

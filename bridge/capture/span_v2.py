@@ -7,8 +7,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from bridge.capture.scope_data import SDK, clean_tags, in_force, printed, user_value
-from bridge.capture.semantics import clean_attributes, status
-from bridge.capture.transaction import attributes_of, end_of, link_payload, semantics_of, span_data
+from bridge.capture.semantics import clean_attributes
+from bridge.capture.transaction import attributes_of, end_of, link_payload, semantics_of, span_data, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +69,7 @@ def streamed_span(
         cleaned = clean_attributes(resource, send_default_pii=options.send_default_pii)
         attributes.update({f"resource.{key}": value for key, value in cleaned.items()})
     attributes.update(clean_tags(span.tags))
-    word = status(span.status.status_code, span.status.description, own)
+    word = status_of(span, own)
     if word != "ok":
         attributes["sentry.status.message"] = word
     payload: dict[str, Any] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from opentelemetry.trace import SpanKind
 
 from bridge.capture.scope_data import SDK, apply_scope, clean_tags, in_force
-from bridge.capture.semantics import Semantics, clean_attributes, http_status_code, infer, status
+from bridge.capture.semantics import Semantics, clean_attributes, grpc_status_code, http_status_code, infer, status
 from bridge.capture.timestamps import rfc3339
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class SpanLike(Protocol):
     """What is read of a span that has ended."""
 
     is_local_root: bool
+    was_left_by_error: bool
 
     @property
     def name(self) -> str: ...
@@ -155,8 +156,7 @@ def _span_facts(
     if found.op is not None:
         facts["op"] = found.op
     facts["origin"] = span.origin
-    told = span.status
-    facts["status"] = status(told.status_code, told.description, attributes)
+    facts["status"] = status_of(span, attributes)
     facts["data"] = span_data(span, attributes, options)
     if links := span.links:
         facts["links"] = [link_payload(link, _link_attributes) for link in links]
@@ -216,6 +216,14 @@ def attributes_of(span: SpanLike) -> Mapping[str, Any]:
 def semantics_of(span: SpanLike, attributes: Mapping[str, Any]) -> Semantics:
     """Return op, description and source of a span that has ended."""
     return infer(span.name, span.kind, attributes, custom_name=span.custom_name)
+
+
+def status_of(span: SpanLike, attributes: Mapping[str, Any]) -> str:
+    """Return Sentry's status of a span that has ended."""
+    told = span.status
+    if span.was_left_by_error and grpc_status_code(attributes) == 0:
+        return "unknown_error"  # what gRPC answers then; its instrumentation does not say so
+    return status(told.status_code, told.description, attributes)
 
 
 def end_of(span: SpanLike) -> int:

@@ -28,6 +28,8 @@ def as_mapping(carrier: Any) -> Mapping[Any, Any]:
         for name, value in carrier:
             found.setdefault(name, []).append(value)
         return found
+    if hasattr(carrier, "keys") and hasattr(carrier, "__getitem__"):  # grpc.aio's metadata say not that they are one
+        return {key: carrier[key] for key in carrier.keys()}  # noqa: SIM118
     headers = getattr(carrier, "headers", None)
     return headers if isinstance(headers, Mapping) else {}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import baggage
@@ -197,7 +196,7 @@ def _is_passed_on(written: str, carrier: Any, where: Context) -> bool:
     scopes = scopes_of.find(where)
     remote = None if scopes is None else scopes.propagation.remote
     header = parse_sentry_trace(written)
-    if remote is None or header is None or not isinstance(carrier, Mapping) or SENTRY_TRACE not in carrier:
+    if remote is None or header is None or isinstance(carrier, list | tuple) or SENTRY_TRACE not in as_mapping(carrier):
         return False
     continued = remote.get_span_context()
     return (header.trace_id, header.span_id) == (continued.trace_id, continued.span_id)

@@ -465,6 +465,8 @@ def _record_failure(
     note_span_of_error(error, span)
     if not span.is_recording():
         return
+    if isinstance(span, Span):
+        span.was_left_by_error = True
     if record_exception:
         span.record_exception(error)
     if set_status_on_exception:

@@ -88,6 +88,7 @@ class Span(trace_api.Span):
     segment: Segment | None = None
     is_local_root = False  # whether the first of its segment
     silent = False  # whether Sentry's headers are not written under it
+    was_left_by_error = False  # whether an exception left the block of a native tracer's span
     _bridge_scopes: Scopes | None = None
     _activates = False
     _token: Token[Context] | None = None

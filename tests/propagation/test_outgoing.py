@@ -106,6 +106,32 @@ def test_what_came_in_under_another_name_is_not_written_twice(carrier: Any) -> N
     assert carrier == before
 
 
+class Metadata:
+    """What grpc.aio has for metadata: keys and values, and no `Mapping`."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self.values = values
+
+    def keys(self) -> Any:
+        return self.values.keys()
+
+    def __getitem__(self, key: str) -> str:
+        return self.values[key]
+
+    def __setitem__(self, key: str, value: str) -> None:
+        self.values[key] = value
+
+
+def test_metadata_that_are_no_mapping_keep_what_is_in_them() -> None:
+    """The user's own baggage stays in metadata of any kind, and they are read as well as written."""
+    with capture(), bridge.start_span("root") as span:
+        metadata = Metadata({"baggage": "mine=1"})
+        propagate.inject(metadata)  # type: ignore[arg-type]
+        assert metadata["baggage"].endswith(",mine=1")
+        found = propagate.extract(metadata, getter=Nothing())
+        assert trace.get_current_span(found).get_span_context().span_id == int(span.span_id, 16)
+
+
 class Request:
     """A request object, as frameworks hand it to propagators."""
 
