@@ -16,9 +16,9 @@ from bridge.context import scope as scopes_of
 from bridge.options import Options
 from bridge.tracing.adopted import AdoptedSpan
 from bridge.tracing.following import follow
+from bridge.tracing.raised import note_span_of_error
 from bridge.tracing.sampler import sample_rand_for
 from bridge.tracing.segment import Decision, Segment
-from bridge.tracing.raised import note_span_of_error
 from bridge.tracing.span import REQUEST_KINDS, RecordingSpan, RemoteSpan, parent_of
 from bridge.tracing.upstream import upstream_of
 

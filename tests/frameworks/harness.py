@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import httpx
 
 from bridge.console.tree import Node, in_order, spans_of, with_events
-from bridge.delivery.envelope import CLIENT_REPORT, Envelope
+from bridge.delivery.envelope import Envelope
 from bridge.demo.receiver import Receiver
 from tests.interop.neighbours import absent, free_port, running
 from tests.judges.parsers import Sink
@@ -129,12 +129,7 @@ class Arrived:
     def complaints(self, judge_sink: Sink) -> list[str]:
         """Return what the judges, and the receiver, have to say of everything that came."""
         refused = [f"refused: {what}" for what in self._receiver.refused]
-        return refused + complaints([_without_reports(envelope).serialize() for envelope in self.envelopes], judge_sink)
-
-
-def _without_reports(envelope: Envelope) -> Envelope:
-    """Leave out client reports, which ride along with anything: sentry-cli does not know them."""
-    return Envelope(envelope.headers, [item for item in envelope.items if item.type != CLIENT_REPORT])
+        return refused + complaints([envelope.serialize() for envelope in self.envelopes], judge_sink)
 
 
 def trees(transactions: Sequence[dict[str, Any]]) -> list[Node]:
