@@ -37,8 +37,8 @@ def to_bytes(message: Any) -> bytes:
 def instrumentors() -> list[Any]:
     """Return OpenTelemetry's instrumentors of clients and servers; those of asyncio are others."""
     return [
-        GrpcInstrumentorServer(),  # type: ignore[no-untyped-call]
-        GrpcAioInstrumentorServer(),  # type: ignore[no-untyped-call]
+        GrpcInstrumentorServer(),
+        GrpcAioInstrumentorServer(),
         GrpcInstrumentorClient(),
         GrpcAioInstrumentorClient(),
     ]

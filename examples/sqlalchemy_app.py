@@ -69,7 +69,7 @@ async def serve_many(url: str, requests: int) -> None:
 
 def main(url: str, requests: int = 3) -> None:
     """Set up, create the tables and serve requests."""
-    bridge.init(traces_sample_rate=1.0, instrumentations=[SQLAlchemyInstrumentor()])  # type: ignore[no-untyped-call]
+    bridge.init(traces_sample_rate=1.0, instrumentations=[SQLAlchemyInstrumentor()])
     if sqlalchemy.make_url(url).get_dialect().is_async:
         asyncio.run(serve_many(url, requests))
         return

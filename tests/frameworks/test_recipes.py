@@ -1,4 +1,4 @@
-"""What docs/recipes.md shows is what is tested: the programs of `examples/`."""
+"""What the recipes in docs/ show is what is tested: the programs of `examples/`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from tests.frameworks.harness import ROOT
 
 # A block of `py` is not run by itself: Django is set up once for a process, from a module that can be imported.
 BLOCK = re.compile(r"^```py(?:thon)?\n# (examples/\w+\.py)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-BLOCKS = BLOCK.findall((ROOT / "docs" / "recipes.md").read_text())
+PAGES = sorted((ROOT / "docs").glob("recipes*.md"))
+BLOCKS = [found for page in PAGES for found in BLOCK.findall(page.read_text())]
 
 
 @pytest.mark.parametrize(("program", "block"), BLOCKS, ids=[program for program, _ in BLOCKS])
