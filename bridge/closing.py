@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import wrapt
 
+from bridge._guard import guard
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
@@ -19,7 +21,12 @@ if TYPE_CHECKING:
 def close_at_exit(close: Close) -> None:
     """Have `close` called at the end of this process and of each that `multiprocessing` forks; once for all calls."""
     atexit.register(close)
-    wrapt.when_imported("multiprocessing.util")(lambda util: _in_children(util, close))
+    wrapt.when_imported("multiprocessing.util")(lambda util: _guarded(util, close))
+
+
+def _guarded(util: ModuleType, close: Close) -> None:
+    with guard("process", "children of multiprocessing cannot be told to send what they recorded"):
+        _in_children(util, close)
 
 
 def _in_children(util: ModuleType, close: Close) -> None:

@@ -32,7 +32,12 @@ def support_celery(close: Close, capture: Capture) -> None:
       is not, the instrumentation records nothing.
     - Workers with a Sentry SDK look for Sentry's headers among the custom headers in the headers of a message only.
     """
-    wrapt.when_imported("celery.signals")(lambda signals: _support(signals, close, capture))
+    wrapt.when_imported("celery.signals")(lambda signals: _support_guarded(signals, close, capture))
+
+
+def _support_guarded(signals: ModuleType, close: Close, capture: Capture) -> None:
+    with guard("integrations", "Celery could not be supported"):  # the program is just importing it
+        _support(signals, close, capture)
 
 
 def _support(signals: ModuleType, close: Close, capture: Capture) -> None:
