@@ -258,6 +258,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
         self._span_id = tracer.id_generator.generate_span_id()
         self._parent_found = parent
         self._bridge_scopes = scopes
+        self._resource = tracer._bridge_provider._resource  # it may be another one when the span ends
         self._plain: dict[str, Any] = {}
         if attributes:
             self._put(attributes)
@@ -546,7 +547,6 @@ _MADE_WHEN_ASKED: Mapping[str, Callable[[RecordingSpan], Any]] = {
     "_limits": lambda span: span_limits(span._tracer),
     "_links": lambda span: span._make_links(()),
     "_parent": RecordingSpan._find_parent,
-    "_resource": lambda span: span._tracer._bridge_provider.resource,
     "_sampler": lambda span: span._tracer._bridge_provider.sampler,
     "_span_processor": lambda span: span._tracer.span_processor,
 }

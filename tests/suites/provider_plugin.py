@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import opentelemetry.sdk.trace as stock
+import pytest
 from opentelemetry.sdk.trace import sampling
 
 COUNTS = {"providers": 0, "tracers": 0, "spans": 0}
 OUTCOMES: dict[str, str] = {}
+RELOADING: list[str] = []
+"""Tests that reload the SDK's module, from which on they have its own provider."""
+_PUT_IN_PLACE: dict[str, Any] = {}
 
 
 def replace_provider() -> None:
@@ -48,6 +52,7 @@ def replace_provider() -> None:
     ChosenTracer.start_span = counted_start  # type: ignore[method-assign]
     ChosenTracer.start_as_current_span = counted_start_as_current  # type: ignore[method-assign, assignment]
     stock.TracerProvider = TracerProvider  # type: ignore[misc]
+    _PUT_IN_PLACE.update(vars(stock))
 
 
 def pytest_configure() -> None:
@@ -55,6 +60,14 @@ def pytest_configure() -> None:
     replace_provider()
     subprocesses = Path(__file__).parent / "subprocesses"
     os.environ["PYTHONPATH"] = f"{subprocesses}{os.pathsep}{os.environ['PYTHONPATH']}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Undo what a test did that reloaded the module, or all tests after it would have the SDK's own provider."""
+    if stock.TracerProvider is not _PUT_IN_PLACE["TracerProvider"]:
+        RELOADING.append(item.nodeid)
+        vars(stock).update(_PUT_IN_PLACE)
 
 
 def pytest_runtest_logreport(report: Any) -> None:
@@ -65,4 +78,6 @@ def pytest_runtest_logreport(report: Any) -> None:
 
 def pytest_sessionfinish() -> None:
     """Write outcomes and counts to the file that the environment names."""
-    Path(os.environ["SUITE_RESULT"]).write_text(json.dumps({"outcomes": OUTCOMES, "counts": COUNTS}))
+    Path(os.environ["SUITE_RESULT"]).write_text(
+        json.dumps({"outcomes": OUTCOMES, "counts": COUNTS, "reloading": RELOADING})
+    )

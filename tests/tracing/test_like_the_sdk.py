@@ -39,6 +39,7 @@ from opentelemetry.trace import (
     TraceState,
 )
 
+from bridge._otel import set_resource
 from bridge.otel import SentrySampler
 from bridge.otel import TracerProvider as BridgeProvider
 from bridge.testing import capture
@@ -598,3 +599,17 @@ def test_exporters_are_given_what_they_can_write(provider: BridgeProvider) -> No
     assert outer_span.parent is None
     assert inner_span.parent == outer_span.context
     provider.shutdown()
+
+
+def test_a_span_keeps_the_resource_that_it_was_started_with(provider: BridgeProvider) -> None:
+    """Another one that the provider is given meanwhile is that of the spans that start then."""
+    exporter = InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("t")
+    before = provider.resource
+    span = tracer.start_span("before")
+    set_resource(provider, Resource({"another": "one"}))
+    tracer.start_span("after").end()
+    span.end()
+    after_span, before_span = exporter.get_finished_spans()
+    assert (before_span.resource, dict(after_span.resource.attributes)) == (before, {"another": "one"})
