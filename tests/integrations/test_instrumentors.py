@@ -16,8 +16,6 @@ from tests.integrations.distributions import (
     run,
 )
 
-pytestmark = pytest.mark.programs
-
 pytest.importorskip("opentelemetry.instrumentation", reason="OpenTelemetry's instrumentations are not installed")
 
 
