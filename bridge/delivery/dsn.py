@@ -65,6 +65,11 @@ class Dsn:
         return match[1] if match else None
 
     @property
+    def is_sentrys_own(self) -> bool:
+        """Whether it is of sentry.io, and not of a Sentry that somebody hosts."""
+        return self.host == "sentry.io" or self.host.endswith(".sentry.io")
+
+    @property
     def base_url(self) -> str:
         """Scheme, host, port and prefix, without a slash at the end."""
         return f"{self.scheme}://{self._authority}{self.path}"

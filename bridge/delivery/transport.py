@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from bridge._forking import reset_in_children
 from bridge._guard import guard
 from bridge._version import __version__
+from bridge.delivery.compression import compression_for
 from bridge.delivery.connection import Answer, Connection, UnreachableError, UnsendableError
 from bridge.delivery.envelope import CONTENT_TYPE, Envelope
 from bridge.delivery.outcomes import (
@@ -70,6 +71,7 @@ class HttpTransport:
         self._send_client_reports = send_client_reports
         self.retries = retries or Retries()
         self._connection = Connection(dsn.envelope_url, request_headers(dsn), http_client)
+        self._compression = compression_for(dsn)
         self._envelope_headers = {"dsn": dsn.public, "sdk": {"name": SDK_NAME, "version": SDK_VERSION}}
         self._begin_anew()
         reset_in_children(self)
@@ -121,7 +123,8 @@ class HttpTransport:
         self._closed = threading.Event()
 
     def _parcel(self, envelope: Envelope) -> Parcel:
-        return Parcel({**self._envelope_headers, **envelope.headers}, envelope.items, self._outcomes)
+        headers = {**self._envelope_headers, **envelope.headers}
+        return Parcel(headers, envelope.items, self._outcomes, self._compression)
 
     def _carry(self, parcel: Parcel, waits: Iterator[float], deadline: float | None = None) -> None:
         """Bring a parcel to its end."""

@@ -31,6 +31,7 @@ PACKAGES = (
     "wrapt",
     "contextvars-extras",
     "orjson",
+    "zstandard",
     "sentry-sdk",
     "ddtrace",
     "logfire",

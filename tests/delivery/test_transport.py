@@ -9,16 +9,16 @@ import httpx
 import pytest
 
 from bridge._guard import fault_counts, reraise_faults
+from bridge.delivery.compression import FROM_BYTES
 from bridge.delivery.dsn import Dsn
 from bridge.delivery.envelope import Envelope, Item
 from bridge.delivery.outcomes import Outcomes, Totals
-from bridge.delivery.parcel import GZIP_FROM_BYTES
 from bridge.delivery.retries import Retries
 from bridge.delivery.transport import CLIENT, HttpTransport
 from tests.delivery import payloads
 from tests.delivery.sink import CLOSE_UNANSWERED, HANG, RESET_IN_REQUEST, Answer
 
-DSN = Dsn.parse("https://public:secret@o1.ingest.sentry.io/7")
+DSN = Dsn.parse("https://public:secret@sentry.example/7")
 AT_ONCE = Retries(attempts=4, first_wait_s=0.001, longest_wait_s=0.002)
 
 
@@ -62,7 +62,7 @@ def test_an_envelope_is_posted_with_authentication_and_its_headers(outcomes):
     envelope = payloads.error()
     transport_to(server, outcomes).send(envelope)
     [request] = server.requests
-    assert (request.method, str(request.url)) == ("POST", "https://o1.ingest.sentry.io/api/7/envelope/")
+    assert (request.method, str(request.url)) == ("POST", "https://sentry.example/api/7/envelope/")
     assert request.headers["X-Sentry-Auth"] == f"Sentry sentry_key=public, sentry_version=7, sentry_client={CLIENT}"
     assert request.headers["Content-Type"] == "application/x-sentry-envelope"
     assert request.headers["User-Agent"] == CLIENT
@@ -72,14 +72,14 @@ def test_an_envelope_is_posted_with_authentication_and_its_headers(outcomes):
     name, version = CLIENT.split("/")
     assert sent.headers == {
         "event_id": envelope.headers["event_id"],
-        "dsn": "https://public@o1.ingest.sentry.io/7",
+        "dsn": "https://public@sentry.example/7",
         "sdk": {"name": name, "version": version},
     }
     assert sent.items == envelope.items
     assert outcomes.totals("error") == Totals(1, {})
 
 
-@pytest.mark.parametrize(("size", "encoding"), [(10, None), (GZIP_FROM_BYTES, "gzip")])
+@pytest.mark.parametrize(("size", "encoding"), [(10, None), (FROM_BYTES, "gzip")])
 def test_large_envelopes_are_compressed(outcomes, size, encoding):
     """Small bodies go as they are, larger ones by gzip; both arrive whole."""
     server = Server()
@@ -87,6 +87,30 @@ def test_large_envelopes_are_compressed(outcomes, size, encoding):
     transport_to(server, outcomes).send(envelope)
     assert server.requests[0].headers.get("Content-Encoding") == encoding
     assert server.envelopes[0].items == envelope.items
+
+
+@pytest.mark.parametrize(
+    ("host", "encoding"),
+    [
+        ("o1.ingest.us.sentry.io", "zstd"),
+        ("sentry.io", "zstd"),
+        ("sentry.example", "gzip"),
+        ("notsentry.io", "gzip"),
+        ("127.0.0.1:9", "gzip"),
+    ],
+)
+def test_sentrys_own_servers_get_zstandard(outcomes, host, encoding):
+    """Where its package is installed; Relays that somebody hosts may be too old for it."""
+    zstandard = pytest.importorskip("zstandard", reason="zstandard is not installed")
+    server = Server()
+    client = httpx.Client(transport=httpx.MockTransport(server))
+    transport = HttpTransport(Dsn.parse(f"https://public@{host}/1"), outcomes, http_client=client)
+    envelope = payloads.error(extra={"x": "y" * FROM_BYTES})
+    transport.send(envelope)
+    assert server.requests[0].headers["Content-Encoding"] == encoding
+    body = server.requests[0].content
+    unpack = {"gzip": gzip.decompress, "zstd": zstandard.ZstdDecompressor().decompressobj().decompress}[encoding]
+    assert Envelope.parse(unpack(body)).items == envelope.items
 
 
 @pytest.mark.parametrize(
