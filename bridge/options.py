@@ -258,9 +258,9 @@ ROWS: Mapping[str, OptionRow] = {
     "send_default_pii": OptionRow(_flag),
     "shutdown_timeout": OptionRow(_seconds),
     "spotlight": OptionRow(_spotlight, ("SENTRY_SPOTLIGHT",)),
-    "console": OptionRow(_flag),
+    "console": OptionRow(_flag, ("BRIDGE_CONSOLE",)),
     "patch_threads": OptionRow(_flag),
-    "capture_span_exceptions": OptionRow(_flag),
+    "capture_span_exceptions": OptionRow(_flag, ("BRIDGE_CAPTURE_SPAN_EXCEPTIONS",)),
     "debug": OptionRow(_flag, ("SENTRY_DEBUG",)),
 }
 

@@ -25,7 +25,7 @@ def picture(
     lines += [f"  {name}: {value}" for name, value in answer["crossed"].items()]
     spans = in_order(span for transaction in transactions for span in spans_of(transaction))
     for root in with_events(spans, errors)[0]:
-        lines += ["", f"Trace {root.span.trace_id}, put together from {len(transactions)} transactions:", ""]
+        lines += ["", f"Trace {root.span.trace_id}, put together from {_of_transactions(transactions)}:", ""]
         lines += ["  " + "".join(text for text, _ in line) for line in table(rows(root), _columns)]
     lines += ["", f"Sampling decision: {_decision(answer)}", ""]
     return "\n".join(lines)
@@ -33,6 +33,10 @@ def picture(
 
 def _columns(span: SentSpan) -> Sequence[Piece]:
     return [(span.op or "-", "op"), (duration(span.duration_ms), ""), (span.made_by, ""), (span.service, "")]
+
+
+def _of_transactions(transactions: Sequence[Mapping[str, Any]]) -> str:
+    return f"{len(transactions)} transaction{'s' if len(transactions) != 1 else ''}"
 
 
 def _decision(answer: Mapping[str, Any]) -> str:

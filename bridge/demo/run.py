@@ -9,20 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from bridge.delivery.envelope import ERROR_CATEGORY, TRANSACTION_CATEGORY
+from bridge.delivery.outcomes import Outcomes
+from bridge.delivery.transport import HttpTransport
 from bridge.demo.check import complaints
 from bridge.demo.picture import picture
 from bridge.demo.receiver import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bridge.delivery.dsn import Dsn
+    from bridge.delivery.envelope import Envelope
+
+SENT_CATEGORIES = (ERROR_CATEGORY, TRANSACTION_CATEGORY)
 
 
 @contextmanager
-def _service(name: str, dsn: str, copy_to: str, stock_url: str = "") -> Iterator[str]:
+def _service(name: str, dsn: str, send_to: str, stock_url: str = "") -> Iterator[str]:
     """Run a service in a process of its own for a block; gives its URL. It has sent everything at the end."""
-    command = [sys.executable, "-m", "bridge.demo.services", name, dsn, copy_to, stock_url]
+    command = [sys.executable, "-m", "bridge.demo.services", name, dsn, send_to, stock_url]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -37,27 +43,42 @@ def _service(name: str, dsn: str, copy_to: str, stock_url: str = "") -> Iterator
 
 
 def run_demo(dsn: Dsn | None = None) -> int:
-    """Run the demo, sending to a DSN or to a local receiver; returns the exit code: 1 if anything disagrees."""
+    """Run the demo and, with a DSN, send what came of it there; returns the exit code: 1 if anything is wrong."""
     answer: dict[str, Any]
     with Receiver() as receiver:
         target = receiver.dsn if dsn is None else str(dsn)
-        copy_to = "" if dsn is None else receiver.stream_url
+        send_to = "" if dsn is None else receiver.stream_url
         with ExitStack() as services:
-            stock_url = services.enter_context(_service("stock", target, copy_to))
-            shop_url = services.enter_context(_service("shop", target, copy_to, f"{stock_url}/stock"))
+            stock_url = services.enter_context(_service("stock", target, send_to))
+            shop_url = services.enter_context(_service("shop", target, send_to, f"{stock_url}/stock"))
             answer = httpx.get(f"{shop_url}/checkout", timeout=30, trust_env=False).json()
     payloads = [item.payload for envelope in receiver.envelopes for item in envelope.items]
     transactions = [p for p in payloads if isinstance(p, dict) and p.get("type") == "transaction"]
     errors = [p for p in payloads if isinstance(p, dict) and "exception" in p]
     sys.stdout.write(picture(answer, transactions, errors))
     wrong = complaints(answer, receiver.envelopes) + [f"The receiver refused {r}." for r in receiver.refused]
+    if not wrong:
+        sys.stdout.write("All of it agrees: one tree, one trace id, one decision, on both sides of the wire.\n")
+        if dsn is not None:
+            wrong = _send_on(dsn, receiver.envelopes)
     for sentence in wrong:
         sys.stdout.write(f"WRONG: {sentence}\n")
-    if wrong:
-        return 1
-    sys.stdout.write("All of it agrees: one tree, one trace id, one decision, on both sides of the wire.\n")
-    if dsn is not None:
-        sys.stdout.write(
-            f"Sent to {dsn.base_url} as well; look for trace {transactions[0]['contexts']['trace']['trace_id']}.\n"
-        )
-    return 0
+    if dsn is not None and not wrong:
+        trace_id = transactions[0]["contexts"]["trace"]["trace_id"]
+        sys.stdout.write(f"Sent to {dsn.base_url}; look for trace {trace_id}.\n")
+    return 1 if wrong else 0
+
+
+def _send_on(dsn: Dsn, envelopes: Sequence[Envelope]) -> list[str]:
+    """Send envelopes to the DSN that they were made for, each tried once; returns what became of none of them."""
+    outcomes = Outcomes()
+    transport = HttpTransport(dsn, outcomes, send_client_reports=False)
+    transport.stop_retrying()
+    for envelope in envelopes:
+        transport.send(envelope)
+    transport.close(0)
+    lost = {reason for category in SENT_CATEGORIES for reason in outcomes.lost_of(category)}
+    if not lost:
+        return []
+    why = f"SENTRY_DSN={dsn.public} python -m bridge doctor --send"
+    return [f"{dsn.base_url} did not take it ({', '.join(sorted(lost))}). What it says: {why}"]

@@ -19,6 +19,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import SpanKind
 
 import bridge
+from bridge.delivery.spotlight import SpotlightTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,15 +100,15 @@ def _server(handle: Handle) -> ThreadingHTTPServer:
     return ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
 
-def serve(name: str, dsn: str, copy_to: str, stock_url: str) -> None:
-    """Run one service until standard input is closed."""
+def serve(name: str, dsn: str, send_to: str, stock_url: str) -> None:
+    """Run one service until standard input is closed; what it records for the DSN goes to another address, if given."""
     bridge.init(
         dsn,
         traces_sample_rate=1.0,
         environment="demo",
         release=f"{name}@1.0",
         resource=Resource.create({"service.name": name}),
-        spotlight=copy_to or None,
+        transport=SpotlightTransport(send_to, None) if send_to else None,
         shutdown_timeout=10.0,
     )
     server = _server(shop(stock_url) if name == "shop" else stock)

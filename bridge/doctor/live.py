@@ -86,7 +86,7 @@ class Live:
         return [one for one in self.propagator.all() if isinstance(one.propagator, SentryPropagator)]
 
     def other_providers(self) -> list[SdkTracerProvider]:
-        """Return providers of the SDK that are live and have processors, but are neither global nor the client's.
+        """Return providers of the SDK that are live, but are neither global nor the client's.
 
         logfire's, of which a check of its own tells, is not among them.
         """
@@ -96,9 +96,7 @@ class Live:
             cast("SdkTracerProvider", found)
             for found in gc.get_objects()
             # Not isinstance: that asks an object for its `__class__`, which a lazy object answers by being made.
-            if SdkTracerProvider in type(found).__mro__
-            and not any(found is one for one in known)
-            and span_processors(found)
+            if SdkTracerProvider in type(found).__mro__ and not any(found is one for one in known)
         ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import os
 import runpy
 import sys
@@ -92,7 +93,10 @@ def _as_the_environment_says() -> None:
 
 
 def run_app(app: str) -> None:
-    """Import a program: `package.module`, `package.module:function`, which is called, or the path of a file."""
+    """Import a program: `package.module`, `package.module:function`, which is called, or the path of a file.
+
+    An application (`shop:app`), which is called with a request, was made by the import.
+    """
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -104,8 +108,16 @@ def run_app(app: str) -> None:
     value: Any = importlib.import_module(module)
     for name in filter(None, function.split(".")):
         value = getattr(value, name)
-    if function:
+    if function and _needs_nothing(value):
         value()
+
+
+def _needs_nothing(function: Any) -> bool:
+    try:
+        inspect.signature(function).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _failing(what: str, do: Callable[[], object]) -> list[Problem]:

@@ -21,11 +21,23 @@ if TYPE_CHECKING:
 
 STARTUP = str(Path(__file__).parent / "startup")
 USAGE = "python -m bridge run [PYTHON_OPTION ...] (PROGRAM | -m MODULE | -c CODE) [ARGUMENT ...]"
+HELP = f"""usage: {USAGE}
+
+Runs a program by the same Python, with everything set up before its first line: bridge.init() with what the
+environment says (SENTRY_DSN, SENTRY_TRACES_SAMPLE_RATE, ...), and every instrumentation that is installed
+(BRIDGE_INSTRUMENTATIONS=auto). Child processes that run the same Python are set up as well.
+
+  python -m bridge run app.py --port 8000
+  python -m bridge run -m uvicorn shop:app --workers 4
+"""
 _WRONG_USAGE = 2
 
 
 def run_program(arguments: Sequence[str]) -> int:
     """Run a program in place of this process; returns an exit code only where that cannot be."""
+    if arguments[:1] in (["-h"], ["--help"]):
+        sys.stdout.write(HELP)
+        return 0
     if (wrong := _complaint(arguments)) is not None:
         sys.stderr.write(f"python -m bridge run: {wrong}\n")
         return _WRONG_USAGE

@@ -268,3 +268,12 @@ def test_a_wrong_variable_does_not_stop_the_program(shop: Path) -> None:
     done = python(*RUN, "-c", "print('ran')", cwd=shop, SENTRY_DSN="nonsense")
     assert (done.returncode, done.stdout) == (0, "ran\n")
     assert done.stderr.startswith("a variable of the environment is ignored: bridge.init: option 'dsn (SENTRY_DSN)'")
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_is_the_commands_own(tmp_path: Path, option: str) -> None:
+    """Not Python's."""
+    done = python(*RUN, option, cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: python -m bridge run ")
+    assert "python -m bridge run -m uvicorn shop:app" in done.stdout

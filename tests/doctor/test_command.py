@@ -118,7 +118,7 @@ def test_opentelemetry_that_cannot_be_imported(tmp_path: Path) -> None:
     assert read["facts"] == {}
 
 
-@pytest.mark.parametrize("app", ["shop", "shop:main", "shop.py", "shop:App.start"])
+@pytest.mark.parametrize("app", ["shop", "shop:main", "shop.py", "shop:App.start", "shop:asgi"])
 def test_a_program_is_imported_first(app: str, tmp_path: Path) -> None:
     """Its init runs, in a module, in a function or in a file; what it prints does not get into the report."""
     body = "".join(f"    {line}\n" for line in [*INIT.splitlines(), "print('hello')"])
@@ -127,6 +127,7 @@ def test_a_program_is_imported_first(app: str, tmp_path: Path) -> None:
         "shop.py": INIT + "print('hello')\n",
         "shop:main": f"def main():\n{body}",
         "shop:App.start": f"def start():\n{body}class App:\n    start = staticmethod(start)\n",
+        "shop:asgi": INIT + "def asgi(scope, receive, send): ...\n",
     }[app]
     (tmp_path / "shop.py").write_text(source)
     read = report(tmp_path, "--app", app, PYTHONSAFEPATH="1")

@@ -83,6 +83,13 @@ FAULTS = [
         "BatchSpanProcessor",
     ),
     Fault(
+        "provider-lost",
+        "warning",
+        INIT + SDK + "import logging\nlogging.disable()\nprovider = TracerProvider()\n"
+        "trace.set_tracer_provider(provider)\ntracer = provider.get_tracer('shop')\n",
+        "without processors",
+    ),
+    Fault(
         "provider-disabled",
         "error",
         INIT + "import os\ndel os.environ['OTEL_SDK_DISABLED']\n",
@@ -168,13 +175,13 @@ FAULTS = [
         "rate-not-in-force",
         "warning",
         SDK + init(tracer_provider="TracerProvider()", traces_sample_rate="0.25"),
-        "It keeps 1 of the traces",
+        "It keeps 100 % of the traces",
     ),
     Fault(
         "rate-not-in-force",
         "warning",
         SDK + init(tracer_provider="TracerProvider(sampler=ALWAYS_OFF)"),
-        "It keeps 0 of the traces",
+        "It keeps 0 % of the traces",
     ),
     Fault(
         "rate-not-in-force",
@@ -228,6 +235,7 @@ FAULTS = [
     Fault("provider-unknown", "error", INIT, "'brigde'", {"OTEL_PYTHON_TRACER_PROVIDER": "brigde"}),
     Fault("context-unknown", "warning", INIT, "'brigde'", {"OTEL_PYTHON_CONTEXT": "brigde"}),
     Fault("variable-misspelt", "warning", INIT, "SENTRY_TRACES_SAMPLE_RATE", {"SENTRY_TRACE_SAMPLE_RATE": "1.0"}),
+    Fault("variable-misspelt", "warning", INIT, "BRIDGE_INSTRUMENTATIONS", {"BRIDGE_INSTRUMENTATION": "auto"}),
     Fault(
         "bridge-shadowed",
         "error",
@@ -245,7 +253,7 @@ FAULTS = [
     ),
     Fault(
         "bridge-shadowed-here",
-        "warning",
+        "error",
         INIT + "import os, pathlib\nfolder = pathlib.Path('other', 'bridge')\nfolder.mkdir(parents=True)\n"
         "(folder / '__init__.py').touch()\nos.chdir('other')\n",
         "working directory",
@@ -279,7 +287,7 @@ def needs_list_of_tracers() -> None:
 @pytest.mark.parametrize("fault", FAULTS, ids=[f"{fault.code}-{n}" for n, fault in enumerate(FAULTS)])
 def test_a_wrong_set_up_is_told_of(fault: Fault, tmp_path: Path) -> None:
     """With what is wrong, why, and what to do; what merely explains is not in check_setup's list."""
-    if fault.code in ("provider-idle", "other-provider"):
+    if fault.code in ("provider-idle", "provider-lost", "other-provider"):
         needs_list_of_tracers()
     checked, everything = told(fault.program, tmp_path, **fault.variables)
     found = [problem for problem in everything if problem[1] == fault.code]

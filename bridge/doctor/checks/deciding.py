@@ -103,7 +103,7 @@ def rate_not_in_force(live: Live) -> Iterator[Finding]:
     rate, theirs = options.traces_sample_rate, _rate_of(sampler)
     # 1.0 says no more than that tracing is on; then the provider's sampler may choose, unless it keeps nothing at all.
     if rate is not None and rate != theirs and (rate != 1.0 or theirs == 0.0):
-        keeps = "" if theirs is None else f" It keeps {theirs:g} of the traces."
+        keeps = "" if theirs is None else f" It keeps {theirs * 100:g} % of the traces."
         yield Finding(f"traces_sample_rate={rate:g} does not decide.", why + keeps)
 
 

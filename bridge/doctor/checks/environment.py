@@ -91,9 +91,9 @@ def sdk_disabled(environ: Environ) -> Iterator[Finding]:
 
 @check("variable-misspelt", WARNING, fix="Correct the name of the variable.")
 def variable_misspelt(environ: Environ) -> Iterator[Finding]:
-    """A `SENTRY_*` variable is nearly one that is read, but is not."""
+    """A `SENTRY_*` or `BRIDGE_*` variable is nearly one that is read, but is not."""
     for name in sorted(environ):
-        if not name.upper().startswith("SENTRY") or name in _KNOWN:
+        if not name.upper().startswith(("SENTRY", "BRIDGE_")) or name in _KNOWN:
             continue
         near = difflib.get_close_matches(name.upper(), sorted(_KNOWN), n=1, cutoff=_CLOSE)
         if near and near[0] not in environ:
@@ -174,7 +174,7 @@ def bridge_shadowed(environ: Environ) -> Iterator[Finding]:
 
 @check(
     "bridge-shadowed-here",
-    WARNING,
+    ERROR,
     fix="Rename it, or start the program from elsewhere.",
 )
 def bridge_shadowed_here(environ: Environ) -> Iterator[Finding]:
@@ -186,7 +186,8 @@ def bridge_shadowed_here(environ: Environ) -> Iterator[Finding]:
         yield Finding(
             f"{other} is in the working directory.",
             "`python -m`, `python -c` and opentelemetry-instrument put the working directory first: that module is "
-            "imported as `bridge` then, and zero-code set-up fails with a line in the log.",
+            "imported as `bridge` then. A program that is set up by variables may not start; `python -m bridge` does "
+            "nothing.",
         )
 
 

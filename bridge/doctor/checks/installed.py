@@ -105,12 +105,30 @@ def provider_idle(live: Live) -> Iterator[Finding]:
     if live.client is None or live.provider is not live.client.tracer_provider:
         return
     for provider in live.other_providers():
-        if is_shut_down_at_exit(provider) and tracers(provider) == ():
+        if span_processors(provider) and is_shut_down_at_exit(provider) and tracers(provider) == ():
             names = ", ".join(type(one).__name__ for one in span_processors(provider))
             yield Finding(
                 f"A {full_name(provider)} with processors ({names}) is used by nobody.",
                 "OpenTelemetry lets the global provider be set only once, and the bridge's is: the processors of this "
                 "one never see a span.",
+            )
+
+
+@check(
+    "provider-lost",
+    WARNING,
+    fix="Take tracers from opentelemetry.trace.get_tracer(), or set that provider before bridge.init().",
+)
+def provider_lost(live: Live) -> Iterator[Finding]:
+    """A second provider gave out tracers and has no processors: what they make goes nowhere."""
+    if live.client is None or live.provider is not live.client.tracer_provider:
+        return
+    for provider in live.other_providers():
+        is_ours = isinstance(provider, TracerProvider)  # of bridge.testing, between two captures
+        if not is_ours and not span_processors(provider) and tracers(provider):
+            yield Finding(
+                f"A {full_name(provider)} without processors gave out tracers.",
+                "It is not the global one, which OpenTelemetry lets be set only once: spans of those tracers are lost.",
             )
 
 
@@ -271,6 +289,7 @@ CHECKS: tuple[Check[Live], ...] = (
     provider_takes_no_processors,
     provider_not_global,
     provider_idle,
+    provider_lost,
     provider_disabled,
     processor_missing,
     processor_twice,

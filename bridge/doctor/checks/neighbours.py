@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bridge._otel import is_shut_down_at_exit, tracers
+from bridge._otel import is_shut_down_at_exit, span_processors, tracers
 from bridge.doctor.checks.checking import Check, Finding, check, full_name
 from bridge.doctor.checks.requirements import installed_version
 from bridge.doctor.live import loaded, logfire_provider
@@ -164,7 +164,7 @@ def other_provider(live: Live) -> Iterator[Finding]:
         return
     for provider in live.other_providers():
         made = tracers(provider)
-        if is_shut_down_at_exit(provider) and made:
+        if span_processors(provider) and is_shut_down_at_exit(provider) and made:
             yield Finding(
                 f"There is another {full_name(provider)} with {len(made)} tracers and processors of its own.",
                 "Spans of those tracers are not in Sentry's transactions.",
