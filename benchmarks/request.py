@@ -8,18 +8,15 @@ one outgoing request are injected. CPU of the serving thread; the bare SDK has o
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
-from harness import interleaved, table
+from harness import table
 from opentelemetry import propagate
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from spans import bare, client
-
-import bridge
+from spans import bare, client, of_calling_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,10 +80,7 @@ def request(sampled: bool, rounds: int) -> dict[str, list[float]]:
         "bare SDK": serve(theirs, w3c, sampled),
         "bridge": serve(ours, propagate.get_global_textmap(), sampled),
     }
-    try:
-        return interleaved(candidates, calls=CALLS, rounds=rounds, clock=time.thread_time, settle=bridge.flush)
-    finally:
-        bridge.close()
+    return of_calling_thread(candidates, CALLS, rounds)
 
 
 def main() -> None:

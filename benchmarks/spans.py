@@ -123,6 +123,14 @@ def client(rate: float, **options: Any) -> bridge.Client:
     )
 
 
+def of_calling_thread(candidates: dict[str, Callable[[int], None]], calls: int, rounds: int) -> dict[str, list[float]]:
+    """Return each one's ratios to the first by CPU of the calling thread, and close the client."""
+    try:
+        return interleaved(candidates, calls=calls, rounds=rounds, clock=time.thread_time, settle=bridge.flush)
+    finally:
+        bridge.close()
+
+
 def both_apis(work: Callable[[Any], Callable[[int], None]], sampled: bool, rounds: int) -> dict[str, list[float]]:
     """Return the ratios of native tracer and `start_span` to the bare SDK."""
     ours = client(1.0 if sampled else 0.0)
@@ -131,10 +139,7 @@ def both_apis(work: Callable[[Any], Callable[[int], None]], sampled: bool, round
         "native": work(ours.tracer_provider.get_tracer("t").start_as_current_span),
         "start_span": work(bridge.start_span),
     }
-    try:
-        return interleaved(candidates, calls=CALLS, rounds=rounds, clock=time.thread_time, settle=bridge.flush)
-    finally:
-        bridge.close()
+    return of_calling_thread(candidates, CALLS, rounds)
 
 
 def below_root(work: Callable[[Any, int], None]) -> Callable[[Any], Callable[[int], None]]:
@@ -151,10 +156,7 @@ def adopted(sampled: bool, rounds: int) -> dict[str, list[float]]:
         "native": with_root(theirs.get_tracer("t").start_as_current_span, child),
         "start_span": with_root(bridge.start_span, child),
     }
-    try:
-        return interleaved(candidates, calls=CALLS, rounds=rounds, clock=time.thread_time, settle=bridge.flush)
-    finally:
-        bridge.close()
+    return of_calling_thread(candidates, CALLS, rounds)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bridge.delivery.dsn import Dsn
     from bridge.delivery.envelope import Envelope
 
-SENT_CATEGORIES = (ERROR_CATEGORY, TRANSACTION_CATEGORY)
+_SENT_CATEGORIES = (ERROR_CATEGORY, TRANSACTION_CATEGORY)
 
 
 @contextmanager
@@ -70,14 +70,14 @@ def run_demo(dsn: Dsn | None = None) -> int:
 
 
 def _send_on(dsn: Dsn, envelopes: Sequence[Envelope]) -> list[str]:
-    """Send envelopes to the DSN that they were made for, each tried once; returns what became of none of them."""
+    """Send envelopes to the DSN that they were made for, each once; returns what is wrong if one was not taken."""
     outcomes = Outcomes()
     transport = HttpTransport(dsn, outcomes, send_client_reports=False)
     transport.stop_retrying()
     for envelope in envelopes:
         transport.send(envelope)
     transport.close(0)
-    lost = {reason for category in SENT_CATEGORIES for reason in outcomes.lost_of(category)}
+    lost = {reason for category in _SENT_CATEGORIES for reason in outcomes.lost_of(category)}
     if not lost:
         return []
     why = f"SENTRY_DSN={dsn.public} python -m bridge doctor --send"

@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import propagate
@@ -85,10 +86,11 @@ class Live:
         """The propagators of ours in the global one."""
         return [one for one in self.propagator.all() if isinstance(one.propagator, SentryPropagator)]
 
+    @cached_property
     def other_providers(self) -> list[SdkTracerProvider]:
-        """Return providers of the SDK that are live, but are neither global nor the client's.
+        """Providers of the SDK that are live, but are neither global nor the client's.
 
-        logfire's, of which a check of its own tells, is not among them.
+        logfire's, of which a check of its own tells, is not among them. Found once: it takes a walk over all objects.
         """
         known = [self.provider, None if self.client is None else self.client.tracer_provider, logfire_provider()]
         known += [sdk_provider(one) for one in known]

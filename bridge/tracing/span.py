@@ -258,7 +258,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
         self._span_id = tracer.id_generator.generate_span_id()
         self._parent_found = parent
         self._bridge_scopes = scopes
-        self._resource = tracer._bridge_provider._resource  # it may be another one when the span ends
+        self._resource = tracer._bridge_provider.resource  # it may be another one when the span ends
         self._plain: dict[str, Any] = {}
         if attributes:
             self._put(attributes)

@@ -104,7 +104,7 @@ def provider_idle(live: Live) -> Iterator[Finding]:
     """A second provider has processors and gave out no tracer: `set_tracer_provider` came too late and was refused."""
     if live.client is None or live.provider is not live.client.tracer_provider:
         return
-    for provider in live.other_providers():
+    for provider in live.other_providers:
         if span_processors(provider) and is_shut_down_at_exit(provider) and tracers(provider) == ():
             names = ", ".join(type(one).__name__ for one in span_processors(provider))
             yield Finding(
@@ -123,7 +123,7 @@ def provider_lost(live: Live) -> Iterator[Finding]:
     """A second provider gave out tracers and has no processors: what they make goes nowhere."""
     if live.client is None or live.provider is not live.client.tracer_provider:
         return
-    for provider in live.other_providers():
+    for provider in live.other_providers:
         is_ours = isinstance(provider, TracerProvider)  # of bridge.testing, between two captures
         if not is_ours and not span_processors(provider) and tracers(provider):
             yield Finding(

@@ -162,7 +162,7 @@ def other_provider(live: Live) -> Iterator[Finding]:
     """Another provider of the SDK makes spans in this process; they are not in Sentry's transactions."""
     if live.client is None:
         return
-    for provider in live.other_providers():
+    for provider in live.other_providers:
         made = tracers(provider)
         if span_processors(provider) and is_shut_down_at_exit(provider) and made:
             yield Finding(
