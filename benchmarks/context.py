@@ -15,8 +15,8 @@ from opentelemetry.context.context import Context
 from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 
 import bridge
-from bridge import _otel
-from bridge.context.runtime import SentryRuntimeContext
+from bridge._internal import otel_private
+from bridge._internal.context.runtime import SentryRuntimeContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,12 +28,12 @@ def on(runtime: ContextVarsRuntimeContext, work: Callable[[int], None]) -> Calla
     """Return the work done on a runtime context."""
 
     def run(calls: int) -> None:
-        before = _otel.runtime_context()
-        _otel.set_runtime_context(runtime)
+        before = otel_private.runtime_context()
+        otel_private.set_runtime_context(runtime)
         try:
             work(calls)
         finally:
-            _otel.set_runtime_context(before)
+            otel_private.set_runtime_context(before)
 
     return run
 
@@ -69,7 +69,7 @@ def current_span(calls: int) -> None:
 def main() -> None:
     """Print the table."""
     stock = ContextVarsRuntimeContext()
-    ours = SentryRuntimeContext(_otel.context_variable(stock))
+    ours = SentryRuntimeContext(otel_private.context_variable(stock))
     rows = {}
     for name, work in (("attach + detach", attach_detach), ("use_span", use_span), ("current span", current_span)):
         rows[name] = interleaved({"stock": on(stock, work), "ours": on(ours, work)}, calls=CALLS, rounds=ROUNDS)

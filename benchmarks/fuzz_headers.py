@@ -15,7 +15,7 @@ from opentelemetry import context as context_api
 from opentelemetry import propagate
 
 import bridge
-from bridge._guard import fault_counts
+from bridge._internal.guard import fault_counts
 
 T, S = "771a43a4192642f0b136d5159a501700", "1234567890abcdef"
 SEEDS = {

@@ -11,104 +11,104 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from bridge._version import __version__ as __version__
+from bridge._internal.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from bridge.api import add_breadcrumb as add_breadcrumb
-    from bridge.api import capture_event as capture_event
-    from bridge.api import capture_exception as capture_exception
-    from bridge.api import capture_message as capture_message
-    from bridge.api import close as close
-    from bridge.api import continue_trace as continue_trace
-    from bridge.api import flush as flush
-    from bridge.api import get_baggage as get_baggage
-    from bridge.api import get_client as get_client
-    from bridge.api import get_current_scope as get_current_scope
-    from bridge.api import get_current_span as get_current_span
-    from bridge.api import get_global_scope as get_global_scope
-    from bridge.api import get_isolation_scope as get_isolation_scope
-    from bridge.api import get_root_span as get_root_span
-    from bridge.api import get_traceparent as get_traceparent
-    from bridge.api import init as init
-    from bridge.api import is_initialized as is_initialized
-    from bridge.api import last_event_id as last_event_id
-    from bridge.api import otlp_endpoint as otlp_endpoint
-    from bridge.api import set_attribute as set_attribute
-    from bridge.api import set_attributes as set_attributes
-    from bridge.api import set_context as set_context
-    from bridge.api import set_extra as set_extra
-    from bridge.api import set_level as set_level
-    from bridge.api import set_tag as set_tag
-    from bridge.api import set_tags as set_tags
-    from bridge.api import set_user as set_user
-    from bridge.api import start_inactive_span as start_inactive_span
-    from bridge.api import start_span as start_span
-    from bridge.api import trace as trace
-    from bridge.api import trace_headers as trace_headers
-    from bridge.api import trace_meta_tags as trace_meta_tags
-    from bridge.api import use_span as use_span
-    from bridge.client import Client as Client
-    from bridge.context.handoff import bind as bind
-    from bridge.context.scope import Scope as Scope
-    from bridge.context.scope import new_isolation_scope as isolation_scope
-    from bridge.context.scope import new_scope as new_scope
-    from bridge.context.scope import new_trace as new_trace
-    from bridge.delivery.envelope import Envelope as Envelope
-    from bridge.delivery.outcomes import Accounting as Accounting
-    from bridge.doctor.diagnosis import check_setup as check_setup
-    from bridge.doctor.problem import Problem as Problem
-    from bridge.integrations.instrumentors import Instrumentation as Instrumentation
-    from bridge.tracing.span import Span as Span
-    from bridge.tracing.suppression import suppress_tracing as suppress_tracing
+    from bridge._internal.api import add_breadcrumb as add_breadcrumb
+    from bridge._internal.api import capture_event as capture_event
+    from bridge._internal.api import capture_exception as capture_exception
+    from bridge._internal.api import capture_message as capture_message
+    from bridge._internal.api import close as close
+    from bridge._internal.api import continue_trace as continue_trace
+    from bridge._internal.api import flush as flush
+    from bridge._internal.api import get_baggage as get_baggage
+    from bridge._internal.api import get_client as get_client
+    from bridge._internal.api import get_current_scope as get_current_scope
+    from bridge._internal.api import get_current_span as get_current_span
+    from bridge._internal.api import get_global_scope as get_global_scope
+    from bridge._internal.api import get_isolation_scope as get_isolation_scope
+    from bridge._internal.api import get_root_span as get_root_span
+    from bridge._internal.api import get_traceparent as get_traceparent
+    from bridge._internal.api import init as init
+    from bridge._internal.api import is_initialized as is_initialized
+    from bridge._internal.api import last_event_id as last_event_id
+    from bridge._internal.api import otlp_endpoint as otlp_endpoint
+    from bridge._internal.api import set_attribute as set_attribute
+    from bridge._internal.api import set_attributes as set_attributes
+    from bridge._internal.api import set_context as set_context
+    from bridge._internal.api import set_extra as set_extra
+    from bridge._internal.api import set_level as set_level
+    from bridge._internal.api import set_tag as set_tag
+    from bridge._internal.api import set_tags as set_tags
+    from bridge._internal.api import set_user as set_user
+    from bridge._internal.api import start_inactive_span as start_inactive_span
+    from bridge._internal.api import start_span as start_span
+    from bridge._internal.api import trace as trace
+    from bridge._internal.api import trace_headers as trace_headers
+    from bridge._internal.api import trace_meta_tags as trace_meta_tags
+    from bridge._internal.api import use_span as use_span
+    from bridge._internal.client import Client as Client
+    from bridge._internal.context.handoff import bind as bind
+    from bridge._internal.context.scope import Scope as Scope
+    from bridge._internal.context.scope import new_isolation_scope as isolation_scope
+    from bridge._internal.context.scope import new_scope as new_scope
+    from bridge._internal.context.scope import new_trace as new_trace
+    from bridge._internal.delivery.envelope import Envelope as Envelope
+    from bridge._internal.delivery.outcomes import Accounting as Accounting
+    from bridge._internal.doctor.diagnosis import check_setup as check_setup
+    from bridge._internal.doctor.problem import Problem as Problem
+    from bridge._internal.integrations.instrumentors import Instrumentation as Instrumentation
+    from bridge._internal.tracing.span import Span as Span
+    from bridge._internal.tracing.suppression import suppress_tracing as suppress_tracing
 
 # Public name -> where it is defined ("module" or "module:name where it differs").
 _EXPORTS = {
-    "Accounting": "bridge.delivery.outcomes",
-    "Client": "bridge.client",
-    "Envelope": "bridge.delivery.envelope",
-    "Instrumentation": "bridge.integrations.instrumentors",
-    "Problem": "bridge.doctor.problem",
-    "Scope": "bridge.context.scope",
-    "Span": "bridge.tracing.span",
-    "add_breadcrumb": "bridge.api",
-    "bind": "bridge.context.handoff",
-    "capture_event": "bridge.api",
-    "capture_exception": "bridge.api",
-    "capture_message": "bridge.api",
-    "check_setup": "bridge.doctor.diagnosis",
-    "close": "bridge.api",
-    "continue_trace": "bridge.api",
-    "flush": "bridge.api",
-    "get_baggage": "bridge.api",
-    "get_client": "bridge.api",
-    "get_current_scope": "bridge.api",
-    "get_current_span": "bridge.api",
-    "get_global_scope": "bridge.api",
-    "get_isolation_scope": "bridge.api",
-    "get_root_span": "bridge.api",
-    "get_traceparent": "bridge.api",
-    "init": "bridge.api",
-    "is_initialized": "bridge.api",
-    "isolation_scope": "bridge.context.scope:new_isolation_scope",
-    "last_event_id": "bridge.api",
-    "new_scope": "bridge.context.scope",
-    "new_trace": "bridge.context.scope",
-    "otlp_endpoint": "bridge.api",
-    "set_attribute": "bridge.api",
-    "set_attributes": "bridge.api",
-    "set_context": "bridge.api",
-    "set_extra": "bridge.api",
-    "set_level": "bridge.api",
-    "set_tag": "bridge.api",
-    "set_tags": "bridge.api",
-    "set_user": "bridge.api",
-    "start_inactive_span": "bridge.api",
-    "start_span": "bridge.api",
-    "suppress_tracing": "bridge.tracing.suppression",
-    "trace": "bridge.api",
-    "trace_headers": "bridge.api",
-    "trace_meta_tags": "bridge.api",
-    "use_span": "bridge.api",
+    "Accounting": "bridge._internal.delivery.outcomes",
+    "Client": "bridge._internal.client",
+    "Envelope": "bridge._internal.delivery.envelope",
+    "Instrumentation": "bridge._internal.integrations.instrumentors",
+    "Problem": "bridge._internal.doctor.problem",
+    "Scope": "bridge._internal.context.scope",
+    "Span": "bridge._internal.tracing.span",
+    "add_breadcrumb": "bridge._internal.api",
+    "bind": "bridge._internal.context.handoff",
+    "capture_event": "bridge._internal.api",
+    "capture_exception": "bridge._internal.api",
+    "capture_message": "bridge._internal.api",
+    "check_setup": "bridge._internal.doctor.diagnosis",
+    "close": "bridge._internal.api",
+    "continue_trace": "bridge._internal.api",
+    "flush": "bridge._internal.api",
+    "get_baggage": "bridge._internal.api",
+    "get_client": "bridge._internal.api",
+    "get_current_scope": "bridge._internal.api",
+    "get_current_span": "bridge._internal.api",
+    "get_global_scope": "bridge._internal.api",
+    "get_isolation_scope": "bridge._internal.api",
+    "get_root_span": "bridge._internal.api",
+    "get_traceparent": "bridge._internal.api",
+    "init": "bridge._internal.api",
+    "is_initialized": "bridge._internal.api",
+    "isolation_scope": "bridge._internal.context.scope:new_isolation_scope",
+    "last_event_id": "bridge._internal.api",
+    "new_scope": "bridge._internal.context.scope",
+    "new_trace": "bridge._internal.context.scope",
+    "otlp_endpoint": "bridge._internal.api",
+    "set_attribute": "bridge._internal.api",
+    "set_attributes": "bridge._internal.api",
+    "set_context": "bridge._internal.api",
+    "set_extra": "bridge._internal.api",
+    "set_level": "bridge._internal.api",
+    "set_tag": "bridge._internal.api",
+    "set_tags": "bridge._internal.api",
+    "set_user": "bridge._internal.api",
+    "start_inactive_span": "bridge._internal.api",
+    "start_span": "bridge._internal.api",
+    "suppress_tracing": "bridge._internal.tracing.suppression",
+    "trace": "bridge._internal.api",
+    "trace_headers": "bridge._internal.api",
+    "trace_meta_tags": "bridge._internal.api",
+    "use_span": "bridge._internal.api",
 }
 
 __all__ = [

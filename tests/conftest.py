@@ -12,8 +12,9 @@ from opentelemetry import trace
 from opentelemetry.context.context import Context
 
 import bridge
-from bridge import _guard, testing
-from bridge._guard import reraise_faults
+from bridge import testing
+from bridge._internal import guard
+from bridge._internal.guard import reraise_faults
 from bridge.testing import BridgeCapture
 from tests.judges.parsers import Sink, find_sentry_cli
 from tests.judges.tap import Tap
@@ -45,7 +46,7 @@ def _clean_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in SENTRY_VARIABLES:
         monkeypatch.delenv(name)
     reraise_faults(True)
-    _guard._counts.clear()  # what was logged once before is logged again
+    guard._counts.clear()  # what was logged once before is logged again
     token = context_api.attach(Context())
     assert not trace.get_current_span().get_span_context().is_valid
     yield

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import bridge
-from bridge.init_options import InitOptions
-from bridge.options import ROWS, Options, resolve
+from bridge._internal.init_options import InitOptions
+from bridge._internal.options import ROWS, Options, resolve
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""OpenTelemetry's private names that we lean on are still there, and nobody but `bridge/_otel.py` leans on any."""
+"""OpenTelemetry's private names that we rely on are still there, and only `otel_private.py` relies on any."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, ParentBased
 
 import bridge
-from bridge import _otel
+from bridge._internal import otel_private
 
 
 def test_the_active_span_is_where_we_look() -> None:
     """`SPAN_KEY` is the key under which OpenTelemetry keeps the active span."""
     span = trace.NonRecordingSpan(trace.SpanContext(1, 2, is_remote=False))
-    assert trace.set_span_in_context(span)[_otel.SPAN_KEY] is span
+    assert trace.set_span_in_context(span)[otel_private.SPAN_KEY] is span
 
 
 def test_the_runtime_context_can_be_exchanged() -> None:
     """The runtime context and its variable can be read and put back."""
-    runtime = _otel.runtime_context()
-    variable = _otel.context_variable(ContextVarsRuntimeContext())
+    runtime = otel_private.runtime_context()
+    variable = otel_private.context_variable(ContextVarsRuntimeContext())
     assert variable is not None
     assert variable.name == "current_context"
-    _otel.set_runtime_context(runtime)
-    assert _otel.runtime_context() is runtime
-    assert context_api.get_value(_otel.SUPPRESS_INSTRUMENTATION_KEY) is None
-    assert context_api.get_value(_otel.SUPPRESS_HTTP_INSTRUMENTATION_KEY) is None
+    otel_private.set_runtime_context(runtime)
+    assert otel_private.runtime_context() is runtime
+    assert context_api.get_value(otel_private.SUPPRESS_INSTRUMENTATION_KEY) is None
+    assert context_api.get_value(otel_private.SUPPRESS_HTTP_INSTRUMENTATION_KEY) is None
 
 
 def test_providers_and_tracers_have_what_we_read() -> None:
@@ -41,88 +41,88 @@ def test_providers_and_tracers_have_what_we_read() -> None:
     provider = TracerProvider(shutdown_on_exit=False)
     processor = SpanProcessor()
     provider.add_span_processor(processor)
-    assert _otel.span_processors(provider) == (processor,)
-    _otel.take_off_span_processor(provider, processor)
-    assert _otel.span_processors(provider) == ()
-    _otel.put_span_processors(provider, (processor, processor))
-    assert _otel.span_processors(provider) == (processor, processor)
-    _otel.put_span_processors(provider, ())
-    _otel.put_span_processors(object(), (processor,))  # of others, which have none
+    assert otel_private.span_processors(provider) == (processor,)
+    otel_private.take_off_span_processor(provider, processor)
+    assert otel_private.span_processors(provider) == ()
+    otel_private.put_span_processors(provider, (processor, processor))
+    assert otel_private.span_processors(provider) == (processor, processor)
+    otel_private.put_span_processors(provider, ())
+    otel_private.put_span_processors(object(), (processor,))  # of others, which have none
     tracer = provider.get_tracer("t", "1")
-    assert _otel.enabled_check(tracer)()
-    assert _otel.scope_of_tracer(tracer).name == "t"
-    assert _otel.span_limits(tracer).max_span_attributes == 128
+    assert otel_private.enabled_check(tracer)()
+    assert otel_private.scope_of_tracer(tracer).name == "t"
+    assert otel_private.span_limits(tracer).max_span_attributes == 128
     if hasattr(tracer, "_tracer_metrics"):
-        assert callable(_otel.record_end_metrics(tracer, None, Decision.DROP))
-    assert _otel.counts_spans(tracer) in (True, False)
-    attributes = _otel.shared_attributes(_otel.span_limits(tracer), shared := {"a": 1}, frozen=False)
-    _otel.set_items(attributes, {"b": 2})
+        assert callable(otel_private.record_end_metrics(tracer, None, Decision.DROP))
+    assert otel_private.counts_spans(tracer) in (True, False)
+    attributes = otel_private.shared_attributes(otel_private.span_limits(tracer), shared := {"a": 1}, frozen=False)
+    otel_private.set_items(attributes, {"b": 2})
     assert attributes == shared == {"a": 1, "b": 2}
-    _otel.freeze(attributes)
+    otel_private.freeze(attributes)
     with pytest.raises(TypeError):
         attributes["c"] = 3
-    assert _otel.trace_id_is_random(provider.id_generator) in (True, False)
-    assert _otel.sampler_of_span(tracer.start_span("s")) is provider.sampler
-    assert _otel.root_sampler(ParentBased(ALWAYS_OFF)) is ALWAYS_OFF
-    _otel.set_resource(provider, Resource({"a": "b"}))
+    assert otel_private.trace_id_is_random(provider.id_generator) in (True, False)
+    assert otel_private.sampler_of_span(tracer.start_span("s")) is provider.sampler
+    assert otel_private.root_sampler(ParentBased(ALWAYS_OFF)) is ALWAYS_OFF
+    otel_private.set_resource(provider, Resource({"a": "b"}))
     assert provider.resource.attributes["a"] == "b"
 
 
 def test_the_environment_names_a_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK makes the sampler that the environment names."""
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
-    assert _otel.sampler_from_environment() is ALWAYS_OFF
+    assert otel_private.sampler_from_environment() is ALWAYS_OFF
 
 
 def test_the_global_provider_is_where_we_look() -> None:
     """The provider that init made global is found without making one."""
     client = bridge.init()
-    assert _otel.global_tracer_provider() is client.tracer_provider is trace.get_tracer_provider()
+    assert otel_private.global_tracer_provider() is client.tracer_provider is trace.get_tracer_provider()
 
 
 def test_the_global_provider_can_be_exchanged() -> None:
     """Another provider can be put in place, and OpenTelemetry told whether to take the next one."""
-    before, fixed = _otel.global_tracer_provider(), _otel.tracer_provider_is_fixed()
+    before, fixed = otel_private.global_tracer_provider(), otel_private.tracer_provider_is_fixed()
     first, second, third = (TracerProvider(shutdown_on_exit=False) for _ in range(3))
     try:
-        _otel.put_tracer_provider(first, fixed=False)
+        otel_private.put_tracer_provider(first, fixed=False)
         assert trace.get_tracer_provider() is first
         trace.set_tracer_provider(second)
         assert trace.get_tracer_provider() is second
-        assert _otel.tracer_provider_is_fixed()
+        assert otel_private.tracer_provider_is_fixed()
         trace.set_tracer_provider(third)
         assert trace.get_tracer_provider() is second
     finally:
-        _otel.put_tracer_provider(before, fixed=fixed)
+        otel_private.put_tracer_provider(before, fixed=fixed)
 
 
 def test_proxies_let_go_of_what_they_found() -> None:
     """A tracer that found a provider within the block has found none after it, and the same one all the time within."""
-    before, fixed = _otel.global_tracer_provider(), _otel.tracer_provider_is_fixed()
+    before, fixed = otel_private.global_tracer_provider(), otel_private.tracer_provider_is_fixed()
     bound, unbound = trace.ProxyTracer("bound"), trace.ProxyTracer("unbound")
     try:
-        _otel.put_tracer_provider(first := TracerProvider(shutdown_on_exit=False), fixed=False)
+        otel_private.put_tracer_provider(first := TracerProvider(shutdown_on_exit=False), fixed=False)
         assert bound.start_span("a").is_recording()
-        with _otel.unbinding_proxies():
+        with otel_private.unbinding_proxies():
             assert unbound.start_span("a").resource is first.resource  # type: ignore[attr-defined]  # an SDK span
-            _otel.put_tracer_provider(None, fixed=False)
+            otel_private.put_tracer_provider(None, fixed=False)
             assert unbound.start_span("a").is_recording()
         assert bound.start_span("a").is_recording()
         assert not unbound.start_span("a").is_recording()
     finally:
-        _otel.put_tracer_provider(before, fixed=fixed)
+        otel_private.put_tracer_provider(before, fixed=fixed)
 
 
 def test_the_sdk_goes_by_another_clock() -> None:
     """Spans and events of the SDK are dated by the clock that was put in place."""
     tracer = TracerProvider(shutdown_on_exit=False).get_tracer("t")
-    before = _otel.put_clock_of_sdk(lambda: 42)
+    before = otel_private.put_clock_of_sdk(lambda: 42)
     try:
         span = tracer.start_span("s")
         span.add_event("e")
         span.end()
     finally:
-        assert _otel.put_clock_of_sdk(before)() == 42
+        assert otel_private.put_clock_of_sdk(before)() == 42
     assert (span.start_time, span.events[0].timestamp, span.end_time) == (42, 42, 42)  # type: ignore[attr-defined]
 
 
@@ -130,27 +130,27 @@ def test_the_members_of_a_composite_are_found() -> None:
     """A composed propagator tells its members."""
     assert isinstance(propagate.get_global_textmap(), object)
     inner = CompositePropagator([])
-    assert _otel.composed_propagators(CompositePropagator([inner])) == (inner,)
+    assert otel_private.composed_propagators(CompositePropagator([inner])) == (inner,)
 
 
 def test_no_other_module_uses_a_private_name() -> None:
-    """No `opentelemetry` import of an underscored name outside `_otel.py`."""
+    """No `opentelemetry` import of an underscored name outside `otel_private.py`."""
     package = Path(bridge.__file__).parent
     private = re.compile(r"from opentelemetry[\w.]* import (?:\([^)]*\b_\w+|[^(\n]*\b_\w+)")
-    guilty = [p.name for p in package.rglob("*.py") if p.name != "_otel.py" and private.search(p.read_text())]
+    guilty = [p.name for p in package.rglob("*.py") if p.name != "otel_private.py" and private.search(p.read_text())]
     assert guilty == []
 
 
 def test_what_the_doctor_reads_of_providers() -> None:
     """Tracers that were given out, whether a provider is disabled or waits for the exit, and where it exports to."""
     provider = TracerProvider()
-    assert _otel.is_shut_down_at_exit(provider)
+    assert otel_private.is_shut_down_at_exit(provider)
     provider.shutdown()
-    assert not _otel.is_shut_down_at_exit(provider)
-    assert not _otel.is_disabled(provider)
+    assert not otel_private.is_shut_down_at_exit(provider)
+    assert not otel_private.is_disabled(provider)
     tracer = provider.get_tracer("t")
-    assert _otel.tracers(provider) in ((tracer,), None)  # None before 1.42
-    assert _otel.exporter_url(SpanProcessor()) is None
+    assert otel_private.tracers(provider) in ((tracer,), None)  # None before 1.42
+    assert otel_private.exporter_url(SpanProcessor()) is None
 
 
 def test_a_provider_behind_another_is_found() -> None:
@@ -161,7 +161,7 @@ def test_a_provider_behind_another_is_found() -> None:
 
     processor = SpanProcessor()
     Proxy.provider.add_span_processor(processor)
-    assert _otel.sdk_provider(Proxy()) is Proxy.provider
-    assert _otel.span_processors(Proxy()) == (processor,)
-    _otel.take_off_span_processor(Proxy(), processor)
-    assert _otel.span_processors(Proxy()) == ()
+    assert otel_private.sdk_provider(Proxy()) is Proxy.provider
+    assert otel_private.span_processors(Proxy()) == (processor,)
+    otel_private.take_off_span_processor(Proxy(), processor)
+    assert otel_private.span_processors(Proxy()) == ()

@@ -3,9 +3,9 @@
 With pytest the fixture `bridge_capture` is there without an import (`bridge.pytest_plugin`).
 """
 
-from bridge.testing.capturing import BridgeCapture, capture
 from bridge.testing.clock import ManualClock
 from bridge.testing.ids import SequentialIds
+from bridge.testing.session import BridgeCapture, capture
 from bridge.testing.transport import CapturingTransport
 
 __all__ = ["BridgeCapture", "CapturingTransport", "ManualClock", "SequentialIds", "capture"]

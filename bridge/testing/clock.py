@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from bridge import _sources
-from bridge._otel import put_clock_of_sdk
-from bridge.tracing import provider, span
+from bridge._internal import sources
+from bridge._internal.otel_private import put_clock_of_sdk
+from bridge._internal.tracing import provider, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ def going_by(clock: Callable[[], int] | None) -> Iterator[None]:
         return
     lean_path: list[Any] = [span, provider]  # they read a name of their own module
     names = [(module, module.time_ns) for module in lean_path]
-    before = _sources.put(replace(_sources.current, time_ns=clock))
+    before = sources.put(replace(sources.current, time_ns=clock))
     before_in_sdk = put_clock_of_sdk(clock)
     for module, _ in names:
         module.time_ns = clock
@@ -57,4 +57,4 @@ def going_by(clock: Callable[[], int] | None) -> Iterator[None]:
         for module, known in names:
             module.time_ns = known
         put_clock_of_sdk(before_in_sdk)
-        _sources.put(before)
+        sources.put(before)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 
-from bridge import _sources
-from bridge.propagation.sample_rand import RANDOM_BITS
+from bridge._internal import sources
+from bridge._internal.wire.sample_rand import RANDOM_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,16 +94,16 @@ class IdSource:
         """Make the ids of errors, of transactions and of what no span started too; all is as before on exit."""
         errors, transactions = count(1), count(1)
         made = replace(
-            _sources.current,
+            sources.current,
             trace_id=self._behind.generate_trace_id,
             span_id=self._behind.generate_span_id,
             # Counted apart: errors get their ids on the caller's thread, transactions on the worker's.
             error_id=lambda: f"e{next(errors):031x}",
             transaction_id=lambda: f"a{next(transactions):031x}",
         )
-        before = _sources.put(made)
+        before = sources.put(made)
         try:
             yield
         finally:
-            _sources.put(before)
+            sources.put(before)
             self._give_back()

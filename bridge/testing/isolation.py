@@ -10,9 +10,14 @@ from opentelemetry import context as context_api
 from opentelemetry import propagate
 from opentelemetry.context.context import Context
 
-from bridge import _active
-from bridge._guard import counting_afresh
-from bridge._otel import (
+from bridge._internal import active
+from bridge._internal.context.handoff import active_patches, patch_threads, unpatch_threads
+from bridge._internal.context.propagation_context import PropagationContext, continue_for_process
+from bridge._internal.context.runtime import SentryRuntimeContext
+from bridge._internal.context.scope import global_scope
+from bridge._internal.foreign.span_processor import SentrySpanProcessor
+from bridge._internal.guard import counting_afresh
+from bridge._internal.otel_private import (
     global_tracer_provider,
     put_span_processors,
     put_tracer_provider,
@@ -23,17 +28,12 @@ from bridge._otel import (
     tracer_provider_is_fixed,
     unbinding_proxies,
 )
-from bridge.capture.processor import SentrySpanProcessor
-from bridge.context.handoff import active_patches, patch_threads, unpatch_threads
-from bridge.context.propagation_context import PropagationContext, continue_for_process
-from bridge.context.runtime import SentryRuntimeContext
-from bridge.context.scope import global_scope
-from bridge.tracing.provider import TracerProvider
+from bridge._internal.tracing.provider import TracerProvider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.client import Client
+    from bridge._internal.client import Client
 
 _CONFIGURATION = ("options", "sampler", "beside", "sink", "has_processors")
 
@@ -149,9 +149,9 @@ def _set_aside(client: Client | None) -> Iterator[None]:
         put_span_processors(provider, tuple(others))
         if isinstance(provider, TracerProvider):
             provider.has_processors = bool(others)
-        _active.activate(None)
+        active.activate(None)
         try:
             yield
         finally:
             client.resume_instrumentations()
-            _active.activate(client)
+            active.activate(client)

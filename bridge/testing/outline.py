@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from bridge.console.tree import what_happened
+from bridge._internal.console.tree import what_happened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bridge.console.tree import Node, SentSpan
+    from bridge._internal.console.tree import Node, SentSpan
 
 FIELDS = ("op", "status", "tags")
 _INDENT = "  "

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from bridge import api
-from bridge.console.tree import span_payloads
+from bridge._internal import api
+from bridge._internal.console.tree import span_payloads
 
 if TYPE_CHECKING:
-    from bridge.delivery.envelope import Envelope
+    from bridge._internal.delivery.envelope import Envelope
 
 
 class CapturingTransport:

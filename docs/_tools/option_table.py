@@ -33,7 +33,7 @@ class OptionText(NamedTuple):
 
 def option_texts() -> dict[str, OptionText]:
     """Return what is said of each option, in the order in which they are explained."""
-    from bridge import init_options
+    from bridge._internal import init_options
 
     body = ast.parse(inspect.getsource(init_options.InitOptions)).body[0]
     assert isinstance(body, ast.ClassDef)
@@ -71,7 +71,7 @@ def _section(option: str, text: OptionText) -> str:
 
 
 def _default(option: str) -> str:
-    from bridge.options import Options
+    from bridge._internal.options import Options
 
     value = Options.__dataclass_fields__[option].default
     if value is None:
@@ -80,7 +80,7 @@ def _default(option: str) -> str:
 
 
 def _variables(option: str) -> list[str]:
-    from bridge.options import RESOURCE_ATTRIBUTES, ROWS
+    from bridge._internal.options import RESOURCE_ATTRIBUTES, ROWS
 
     named = [f"`{variable}`" for variable in ROWS[option].environment]
     attributes = " or ".join(f"`{attribute}`" for attribute in RESOURCE_ATTRIBUTES.get(option, ()))

@@ -18,14 +18,14 @@ from opentelemetry.context.context import Context
 from opentelemetry.trace import SpanKind
 
 import bridge
-from bridge.cli import main
-from bridge.decode.decoding import decode
-from bridge.decode.printing import report_lines
-from bridge.decode.reading import UnreadableError, read_text
-from bridge.options import resolve
-from bridge.propagation.baggage import parse_dsc
-from bridge.propagation.carrier import read_headers
-from bridge.propagation.sentry_trace import parse_sentry_trace
+from bridge._internal.cli import main
+from bridge._internal.decode.decoder import decode
+from bridge._internal.decode.input import UnreadableError, read_text
+from bridge._internal.decode.text import report_lines
+from bridge._internal.options import resolve
+from bridge._internal.wire.baggage import parse_dsc
+from bridge._internal.wire.carrier import read_headers
+from bridge._internal.wire.sentry_trace import parse_sentry_trace
 from bridge.testing import capture
 from tests.benchmark import load
 

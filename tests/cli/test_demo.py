@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from bridge.demo.receiver import Receiver
+from bridge._internal.demo.receiver import Receiver
 from tests.interop.neighbours import free_port
 
 pytestmark = pytest.mark.programs

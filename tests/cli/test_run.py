@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bridge.demo.receiver import Receiver
+from bridge._internal.demo.receiver import Receiver
 from tests.integrations.distributions import make_instrumentor, make_library
 
 pytestmark = pytest.mark.programs

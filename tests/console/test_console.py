@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.trace import SpanKind, StatusCode
 
 import bridge
-from bridge.console import paper
+from bridge._internal.console import terminal as paper
 from bridge.testing import BridgeCapture, ManualClock, capture
 
 LIFECYCLES = ["static", "stream"]
@@ -122,7 +122,8 @@ def test_who_does_not_use_it_pays_nothing() -> None:
     """Neither the console nor rich is imported by `init()`."""
     program = (
         "import sys, bridge; bridge.init(traces_sample_rate=1.0, transport=print)\n"
-        "assert not {'rich', 'bridge.console.console', 'bridge.console.drawing'} & set(sys.modules)"
+        "rooms = 'bridge._internal.console.console', 'bridge._internal.console.rendering'\n"
+        "assert not {'rich', *rooms} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
 
@@ -388,7 +389,7 @@ def test_a_stream_that_cannot_be_written_to_harms_nothing(monkeypatch: pytest.Mo
 
 def test_what_a_hook_makes_of_a_payload_does_no_harm(err: Stream, caplog: pytest.LogCaptureFixture) -> None:
     """A payload that cannot be drawn goes its way nevertheless, and the fault is logged once."""
-    bridge._guard.reraise_faults(False)
+    bridge._internal.guard.reraise_faults(False)
     client = bridge.init(
         console=True,
         traces_sample_rate=1.0,

@@ -19,8 +19,8 @@ from opentelemetry import context as context_api
 from opentelemetry import trace
 
 import bridge
-from bridge import _otel
-from bridge.context import handoff
+from bridge._internal import otel_private
+from bridge._internal.context import handoff
 from bridge.testing import BridgeCapture, capture
 
 tracer = trace.get_tracer("native")
@@ -262,10 +262,10 @@ def test_contribs_threading_instrumentation_is_left_alone(monkeypatch: pytest.Mo
 
 def test_live_tokens_stay_valid_over_init() -> None:
     """init re-uses the variable of OpenTelemetry's runtime context: a token of before is detached after."""
-    variable = _otel.context_variable(_otel.runtime_context())
+    variable = otel_private.context_variable(otel_private.runtime_context())
     token = context_api.attach(context_api.set_value("before", 1))
     bridge.init()
     assert context_api.get_value("before") == 1
     context_api.detach(token)
     assert context_api.get_value("before") is None
-    assert _otel.context_variable(_otel.runtime_context()) is variable
+    assert otel_private.context_variable(otel_private.runtime_context()) is variable

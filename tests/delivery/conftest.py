@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bridge._guard import reraise_faults
-from bridge.delivery.outcomes import Outcomes
-from bridge.delivery.retries import Retries
-from bridge.delivery.transport import HttpTransport
+from bridge._internal.delivery.outcomes import Outcomes
+from bridge._internal.delivery.retries import Retries
+from bridge._internal.delivery.transport import HttpTransport
+from bridge._internal.guard import reraise_faults
 from tests.delivery.sink import Sink
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from bridge.delivery.envelope import Envelope, Item
+from bridge._internal.delivery.envelope import Envelope, Item
 
 STARTED = "2026-11-24T12:00:00.000000Z"
 ENDED = "2026-11-24T12:00:01.000000Z"

@@ -10,8 +10,8 @@ import threading
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from bridge.delivery.dsn import Dsn
-from bridge.delivery.envelope import Envelope
+from bridge._internal.delivery.envelope import Envelope
+from bridge._internal.dsn import Dsn
 
 RESET_IN_REQUEST = "reset while the request comes in"
 CLOSE_UNANSWERED = "close without an answer"

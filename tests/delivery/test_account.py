@@ -9,10 +9,10 @@ import threading
 
 import pytest
 
-from bridge.delivery.envelope import Envelope
-from bridge.delivery.outcomes import QUEUE_OVERFLOW, Outcomes
-from bridge.delivery.transport import HttpTransport
-from bridge.delivery.worker import Worker
+from bridge._internal.delivery.envelope import Envelope
+from bridge._internal.delivery.outcomes import QUEUE_OVERFLOW, Outcomes
+from bridge._internal.delivery.transport import HttpTransport
+from bridge._internal.delivery.worker import Worker
 from tests.delivery import payloads
 from tests.delivery.sink import FAULTS, Answer, Sink
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.delivery.envelope import Envelope, Item, encode_payload
+from bridge._internal.delivery.envelope import Envelope, Item, encode_payload
 from tests.delivery import payloads
 
 

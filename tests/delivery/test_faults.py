@@ -11,9 +11,9 @@ import pytest
 from opentelemetry import trace
 
 import bridge
-from bridge.client import Client
-from bridge.delivery import connection
-from bridge.delivery.retries import Retries
+from bridge._internal.client import Client
+from bridge._internal.delivery import connection
+from bridge._internal.delivery.retries import Retries
 from tests.delivery.sink import FAULTS, HANG, Answer, Sink
 
 tracer = trace.get_tracer("native")

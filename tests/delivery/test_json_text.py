@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.delivery.json_text import IS_FAST, MAX_DEPTH, encode_json
+from bridge._internal.delivery.json_text import IS_FAST, MAX_DEPTH, encode_json
 
 
 class Colour(Enum):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.delivery.envelope import Item
-from bridge.delivery.limits import MAX_ITEM_BYTES, fit_item
+from bridge._internal.delivery.envelope import Item
+from bridge._internal.delivery.limits import MAX_ITEM_BYTES, fit_item
 from tests.delivery import payloads
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 
-from bridge._local import bind_empty, bind_snapshot
+from bridge._internal.local import bind_empty, bind_snapshot
 
 variable = contextvars.ContextVar("variable", default="default")
 

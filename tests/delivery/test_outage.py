@@ -15,13 +15,13 @@ import pytest
 from opentelemetry import trace
 
 import bridge
-from bridge.tracing.segment import Segment
+from bridge._internal.tracing.segment import Segment
 from tests.interop.neighbours import free_port
 
 SERVER = """
 import gzip, json, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from bridge.delivery.envelope import Envelope
+from bridge._internal.delivery.envelope import Envelope
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"

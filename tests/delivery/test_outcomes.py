@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from bridge.delivery import outcomes as reasons
-from bridge.delivery.outcomes import Outcomes, Totals
+from bridge._internal.delivery import outcomes as reasons
+from bridge._internal.delivery.outcomes import Outcomes, Totals
 
 
 def test_losses_become_a_client_report():

@@ -14,11 +14,11 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform ha
 PRELUDE = """
 import os, sys, threading, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 advises against forking with threads
-from bridge.delivery.dsn import Dsn
-from bridge.delivery.outcomes import Outcomes, Totals
-from bridge.delivery.retries import Retries
-from bridge.delivery.transport import HttpTransport
-from bridge.delivery.worker import Worker
+from bridge._internal.dsn import Dsn
+from bridge._internal.delivery.outcomes import Outcomes, Totals
+from bridge._internal.delivery.retries import Retries
+from bridge._internal.delivery.transport import HttpTransport
+from bridge._internal.delivery.worker import Worker
 from tests.delivery import payloads
 
 def in_child(body):

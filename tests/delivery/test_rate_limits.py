@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.delivery.rate_limits import RateLimits
+from bridge._internal.delivery.rate_limits import RateLimits
 
 NOW = 1_800_000_000.0
 CATEGORIES = ("error", "transaction", "span", "attachment", "internal")

@@ -8,13 +8,13 @@ import threading
 import httpx
 import pytest
 
-from bridge._guard import fault_counts, reraise_faults
-from bridge.delivery.compression import FROM_BYTES
-from bridge.delivery.dsn import Dsn
-from bridge.delivery.envelope import Envelope, Item
-from bridge.delivery.outcomes import Outcomes, Totals
-from bridge.delivery.retries import Retries
-from bridge.delivery.transport import CLIENT, HttpTransport
+from bridge._internal.delivery.compression import FROM_BYTES
+from bridge._internal.delivery.envelope import Envelope, Item
+from bridge._internal.delivery.outcomes import Outcomes, Totals
+from bridge._internal.delivery.retries import Retries
+from bridge._internal.delivery.transport import CLIENT, HttpTransport
+from bridge._internal.dsn import Dsn
+from bridge._internal.guard import fault_counts, reraise_faults
 from tests.delivery import payloads
 from tests.delivery.sink import CLOSE_UNANSWERED, HANG, RESET_IN_REQUEST, Answer
 

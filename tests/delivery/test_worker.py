@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 from opentelemetry import context as context_api
 
-from bridge._guard import fault_counts, reraise_faults
-from bridge._otel import SUPPRESS_HTTP_INSTRUMENTATION_KEY, SUPPRESS_INSTRUMENTATION_KEY
-from bridge.delivery.worker import Worker
+from bridge._internal.delivery.worker import Worker
+from bridge._internal.guard import fault_counts, reraise_faults
+from bridge._internal.otel_private import SUPPRESS_HTTP_INSTRUMENTATION_KEY, SUPPRESS_INSTRUMENTATION_KEY
 
 LONG = 10.0  # more than any machine needs; a test that waits this long has failed
 

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 import bridge
-from bridge.options import ROWS
+from bridge._internal.options import ROWS
 from tests.test_docs import ROOT
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 import bridge
-from bridge.options import ROWS
+from bridge._internal.options import ROWS
 from tests.test_docs import ROOT
 
 sentry_sdk = pytest.importorskip("sentry_sdk", reason="sentry-sdk is not installed")

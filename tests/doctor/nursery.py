@@ -50,7 +50,7 @@ def _serve() -> None:
     import httpx
     import opentelemetry.sdk.trace.export.in_memory_span_exporter
 
-    from bridge.doctor.checks import process_checks
+    from bridge._internal.doctor.checks import process_checks
 
     process_checks()
     assert httpx

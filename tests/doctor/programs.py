@@ -18,8 +18,8 @@ FORGOTTEN = ("SENTRY_", "OTEL_", "DD_", "LOGFIRE_", "BRIDGE_", "PYTHONPATH", "PY
 TELL = """
 import json as _json
 import bridge as _bridge
-from bridge.doctor.diagnosis import diagnose as _diagnose
-from bridge._guard import reraise_faults as _reraise_faults
+from bridge._internal.doctor.diagnosis import diagnose as _diagnose
+from bridge._internal.guard import reraise_faults as _reraise_faults
 _reraise_faults(True)
 _told = [_bridge.check_setup(), _diagnose()]
 print("TOLD " + _json.dumps([[[p.severity, p.code, p.what, p.why, p.fix] for p in ps] for ps in _told]))

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bridge.doctor.problem import Problem
-from bridge.doctor.report import SCHEMA, Report, as_text
+from bridge._internal.doctor.problem import Problem
+from bridge._internal.doctor.report import SCHEMA, Report, as_text
 from tests.delivery.sink import Answer, Sink
 from tests.doctor.programs import DSN, INIT, run
 
@@ -80,7 +80,7 @@ def test_the_json_has_what_is_documented(tmp_path: Path) -> None:
     facts = read["facts"]
     assert facts["options"]["traces_sample_rate"] == {"value": 0.0, "source": "SENTRY_TRACES_SAMPLE_RATE"}
     assert facts["provider"]["whose"] == "bridge"
-    assert facts["propagator"]["type"] == "bridge.propagation.propagator.SentryPropagator"
+    assert facts["propagator"]["type"] == "bridge._internal.propagation.propagator.SentryPropagator"
     assert facts["delivery"]["dsn"]["project"] == "1"
 
 

@@ -12,9 +12,9 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 import bridge
-from bridge import _otel
-from bridge.doctor.checks import environment, process_checks
-from tests.doctor import test_neighbours, test_sending
+from bridge._internal import otel_private
+from bridge._internal.doctor.checks import environment, process_checks
+from tests.doctor import test_neighbours, test_probe
 from tests.doctor.programs import DSN, INIT, TELL, codes, run, told
 
 pytestmark = pytest.mark.programs
@@ -100,7 +100,7 @@ FAULTS = [
         "processor-missing",
         "error",
         SDK + "provider = TracerProvider()\n" + init(tracer_provider="provider") + "from bridge import _otel\n"
-        "_otel.take_off_span_processor(provider, _otel.span_processors(provider)[0])\n",
+        "otel_private.take_off_span_processor(provider, otel_private.span_processors(provider)[0])\n",
     ),
     Fault(
         "processor-twice",
@@ -280,7 +280,7 @@ BY_HAND = ("no-site", "not-installed", "tracers-older-than-sampler")
 
 def needs_list_of_tracers() -> None:
     """Skip on an OpenTelemetry before 1.42, whose providers do not know their tracers."""
-    if _otel.tracers(TracerProvider(shutdown_on_exit=False)) is None:
+    if otel_private.tracers(TracerProvider(shutdown_on_exit=False)) is None:
         pytest.skip("this OpenTelemetry keeps no list of tracers")
 
 
@@ -340,5 +340,5 @@ def test_every_check_is_provoked() -> None:
     """No check is without a set-up that it fires on, and no two have the same code."""
     every = [check.code for check in (*environment.CHECKS, *process_checks())]
     assert len(every) == len(set(every))
-    provoked = {fault.code for fault in FAULTS} | {*BY_HAND, *test_sending.PROVOKES, *test_neighbours.PROVOKES}
+    provoked = {fault.code for fault in FAULTS} | {*BY_HAND, *test_probe.PROVOKES, *test_neighbours.PROVOKES}
     assert provoked == set(every)

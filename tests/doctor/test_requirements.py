@@ -6,7 +6,7 @@ from importlib import metadata
 
 import pytest
 
-from bridge.doctor.checks.requirements import allows, installed_version, unmet_requirements
+from bridge._internal.doctor.checks.requirements import allows, installed_version, unmet_requirements
 
 VERSIONS = ["0.9", "1.0", "1.40", "1.40.0", "1.45.2", "1.45.10", "2", "2.0b1", "2.0rc1", "0.66b2", "0.66b10", "2.0.1"]
 SPECIFIERS = [

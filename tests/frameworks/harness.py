@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 
 import httpx
 
-from bridge.console.tree import Node, in_order, spans_of, with_events
-from bridge.delivery.envelope import Envelope
-from bridge.demo.receiver import Receiver
+from bridge._internal.console.tree import Node, in_order, spans_of, with_events
+from bridge._internal.delivery.envelope import Envelope
+from bridge._internal.demo.receiver import Receiver
 from tests.interop.neighbours import absent, free_port, running
 from tests.judges.parsers import Sink
 from tests.judges.tap import complaints

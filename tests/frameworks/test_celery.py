@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import bridge
-from bridge.delivery.envelope import Envelope
-from bridge.demo.receiver import Receiver
+from bridge._internal.delivery.envelope import Envelope
+from bridge._internal.demo.receiver import Receiver
 from bridge.testing import BridgeCapture, capture
 from tests.frameworks.enqueuers.orders import CHARGE, PACK, REFUSE, SHIP
 from tests.frameworks.harness import Arrived, eventually, require

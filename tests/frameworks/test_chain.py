@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.demo.receiver import Receiver
+from bridge._internal.demo.receiver import Receiver
 from tests.frameworks.harness import Arrived, Upstream, serving, trees
 from tests.frameworks.programs import AIOHTTP, DJANGO_ASGI, FASTAPI, FLASK
 from tests.judges.parsers import Sink

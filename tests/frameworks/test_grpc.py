@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import pytest
 
 import bridge
-from bridge.demo.receiver import Receiver
+from bridge._internal.demo.receiver import Receiver
 from bridge.testing import BridgeCapture, capture
 from tests.frameworks.harness import ROOT, Arrived, Upstream, eventually, require
 from tests.interop.neighbours import free_port

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import bridge
-from bridge.demo.receiver import Receiver
+from bridge._internal.demo.receiver import Receiver
 from bridge.testing import BridgeCapture
 from tests.frameworks.databases import postgresql
 from tests.frameworks.harness import ROOT, Arrived, require

@@ -456,7 +456,7 @@ def test_contribs_httpx_and_our_own_requests() -> None:
         """
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
-from bridge.demo.receiver import Receiver
+from bridge._internal.demo.receiver import Receiver
 import httpx
 class Service(BaseHTTPRequestHandler):
     def do_GET(self):

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bridge.delivery.envelope import Envelope
+from bridge._internal.delivery.envelope import Envelope
 from tests.interop.neighbours import free_port, pip_install, running
 
 REQUIREMENTS = "bugsink==2.6.1\n"

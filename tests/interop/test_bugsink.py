@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 import bridge
-from bridge.delivery.dsn import Dsn
-from bridge.delivery.envelope import CONTENT_TYPE, Envelope, Item
-from bridge.delivery.outcomes import Totals
+from bridge._internal.delivery.envelope import CONTENT_TYPE, Envelope, Item
+from bridge._internal.delivery.outcomes import Totals
+from bridge._internal.dsn import Dsn
 from tests.interop.bugsink import Bugsink
 
 if sys.version_info < (3, 11):

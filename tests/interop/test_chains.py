@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from bridge.propagation.baggage import parse_dsc
+from bridge._internal.wire.baggage import parse_dsc
 from tests.interop.fleet import OTEL, SENTRY, Fleet, Hop
 
 pytestmark = pytest.mark.neighbour

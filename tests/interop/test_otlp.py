@@ -13,7 +13,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 import bridge
-from bridge.delivery.envelope import Envelope
+from bridge._internal.delivery.envelope import Envelope
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="OpenTelemetry's OTLP exporter is not installed")
 

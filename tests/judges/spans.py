@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from bridge.delivery.envelope import SPAN_CONTENT_TYPE, Item
+from bridge._internal.delivery.envelope import SPAN_CONTENT_TYPE, Item
 
 ID = re.compile(r"(?!0+$)[0-9a-f]+")
 LENGTHS = {"trace_id": 32, "span_id": 16, "parent_span_id": 16}

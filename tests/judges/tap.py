@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bridge.delivery.custom import CustomTransport
-from bridge.delivery.envelope import Envelope
-from bridge.delivery.transport import HttpTransport
+from bridge._internal.delivery.custom import CustomTransport
+from bridge._internal.delivery.envelope import Envelope
+from bridge._internal.delivery.transport import HttpTransport
 from tests.judges.parsers import Sink, cli_complaints, find_sentry_cli, sdk_complaints
 from tests.judges.relay import relay_complaints
 from tests.judges.spans import container_complaints

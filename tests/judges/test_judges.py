@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.delivery.envelope import Envelope, Item
+from bridge._internal.delivery.envelope import Envelope, Item
 from tests.judges.parsers import Sink, cli_complaints, find_sentry_cli, sdk_complaints
 from tests.judges.relay import relay_complaints
 

@@ -199,7 +199,7 @@ def test_the_extras_can_be_had(installed: Path, distributions: Distributions, tm
     """What is optional can be installed beside it, and is used."""
     _run(installed, "-m", "pip", "install", "--quiet", f"{distributions.wheel}[fast,otlp]", cwd=tmp_path)
     program = """
-from bridge.delivery.json_text import IS_FAST
+from bridge._internal.delivery.json_text import IS_FAST
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 print(IS_FAST)
 """

@@ -43,13 +43,13 @@ def test_the_runtime_context_loads_in_every_import_order(first: str) -> None:
     loaded = f"{first}\nimport opentelemetry.context as c\nprint(type(c._RUNTIME_CONTEXT).__name__)\n"
     done = run(loaded + REPORT, OTEL_PYTHON_CONTEXT="bridge")
     assert done.stderr == ""
-    assert done.stdout.split() == ["SentryRuntimeContext", "bridge.context.runtime"]
+    assert done.stdout.split() == ["SentryRuntimeContext", "bridge._internal.context.runtime"]
 
 
 def test_init_makes_detach_tolerant_without_the_variable() -> None:
     """Without the variable init puts the same in place; a token of another context is no error."""
     done = run(REPORT)
-    assert (done.stderr, done.stdout.split()) == ("", ["bridge.context.runtime"])
+    assert (done.stderr, done.stdout.split()) == ("", ["bridge._internal.context.runtime"])
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_import_is_lazy() -> None:
     """`import bridge` loads neither the SDK nor httpx; a name that does not exist is an AttributeError."""
     program = """
 import sys, bridge
-print([m for m in ("opentelemetry.sdk.trace", "httpx", "wrapt", "bridge.api") if m in sys.modules])
+print([m for m in ("opentelemetry.sdk.trace", "httpx", "wrapt", "bridge._internal.api") if m in sys.modules])
 try:
     bridge.nothing
 except AttributeError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.sdk.trace.sampling import Sampler
 
-from bridge.demo.receiver import Receiver
+from bridge._internal.demo.receiver import Receiver
 
 pytestmark = pytest.mark.programs
 
@@ -43,7 +43,8 @@ from opentelemetry import propagate, trace
 
 with trace.get_tracer("shop").start_as_current_span("work"):
     pass
-print(type(trace.get_tracer_provider()).__name__, [m for m in ("bridge.api", "bridge.setup") if m in sys.modules])
+OURS = ("bridge._internal.api", "bridge._internal.install")
+print(type(trace.get_tracer_provider()).__name__, [module for module in OURS if module in sys.modules])
 """
 
 
@@ -83,7 +84,9 @@ def test_variables_alone_set_a_program_up(receiver: Receiver) -> None:
     """A program that uses OpenTelemetry's API only: context, headers, spans and delivery are there."""
     done = run(PROGRAM, SENTRY_DSN=receiver.dsn, **ALL)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.strip() == ("bridge.tracing.provider ['baggage', 'sentry-trace', 'traceparent', 'tracestate']")
+    assert done.stdout.strip() == (
+        "bridge._internal.tracing.provider ['baggage', 'sentry-trace', 'traceparent', 'tracestate']"
+    )
     assert transactions(receiver) == [("work", {"step"})]
 
 
@@ -134,7 +137,7 @@ def test_a_wrong_variable_does_not_stop_the_program(variables: dict[str, str], s
     """The program runs as if it was not set, and the log has a line that names it; init() in code raises."""
     done = run(PROGRAM, **{**ALL, **variables})
     assert done.returncode == 0
-    assert done.stdout.startswith("bridge.tracing.provider")
+    assert done.stdout.startswith("bridge._internal.tracing.provider")
     lines = done.stderr.splitlines()
     assert len(lines) == len(says)
     for line, variable in zip(lines, says, strict=True):
@@ -296,7 +299,7 @@ def test_opentelemetry_instrument(
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     provider, _, headers = done.stdout.strip().partition(" ")
-    assert provider == ("bridge.tracing.provider" if distro else "opentelemetry.sdk.trace")
+    assert provider == ("bridge._internal.tracing.provider" if distro else "opentelemetry.sdk.trace")
     assert headers == "['baggage', 'sentry-trace', 'traceparent', 'tracestate']"
     assert transactions(receiver) == ([("work", {"step", "SELECT 1"})] if rate == "1.0" else [])
 

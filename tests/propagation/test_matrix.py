@@ -10,8 +10,8 @@ from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind
 
 import bridge
-from bridge.context.scope import attached
-from bridge.propagation.baggage import parse_dsc
+from bridge._internal.context.scope import attached
+from bridge._internal.wire.baggage import parse_dsc
 from bridge.testing import BridgeCapture, capture
 
 T, S = "771a43a4192642f0b136d5159a501700", "1234567890abcdef"

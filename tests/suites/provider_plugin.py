@@ -21,8 +21,8 @@ _PUT_IN_PLACE: dict[str, Any] = {}
 def replace_provider() -> None:
     """Put the chosen provider in place of the SDK's before anything names that; counts what it makes."""
     if os.environ["TRACER_PROVIDER"] == "bridge":
-        from bridge.tracing.provider import Tracer as ChosenTracer
-        from bridge.tracing.provider import TracerProvider as Chosen
+        from bridge._internal.tracing.provider import Tracer as ChosenTracer
+        from bridge._internal.tracing.provider import TracerProvider as Chosen
     else:
         Chosen, ChosenTracer = stock.TracerProvider, stock.Tracer  # type: ignore[misc, assignment]  # noqa: N806
 

@@ -14,7 +14,7 @@ CALLS = {"attach": 0, "detach": 0}
 def pytest_configure() -> None:
     """Put the runtime context in place before any test module names it."""
     if os.environ.get("RUNTIME_CONTEXT") == "bridge":
-        from bridge.context.runtime import SentryRuntimeContext as Chosen
+        from bridge._internal.context.runtime import SentryRuntimeContext as Chosen
     else:
         Chosen = stock.ContextVarsRuntimeContext  # type: ignore[misc]  # noqa: N806
 

@@ -25,11 +25,12 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import bridge
-from bridge import _otel, _sources, testing
-from bridge.context.handoff import active_patches
+from bridge import testing
+from bridge._internal import otel_private, sources
+from bridge._internal.context.handoff import active_patches
+from bridge._internal.tracing import provider as provider_module
+from bridge._internal.tracing import span as span_module
 from bridge.testing import BridgeCapture, CapturingTransport, ManualClock, SequentialIds, capture
-from bridge.tracing import provider as provider_module
-from bridge.tracing import span as span_module
 
 native = trace.get_tracer("native")
 # Sentry takes what is of the last thirty days.
@@ -44,25 +45,25 @@ def written(at: datetime) -> str:
 def process_state() -> list[Any]:
     """Return everything that the bridge and OpenTelemetry hold for the process."""
     logger = logging.getLogger("bridge")
-    provider: Any = _otel.global_tracer_provider()
+    provider: Any = otel_private.global_tracer_provider()
     return [
         provider,
-        _otel.tracer_provider_is_fixed(),
-        _otel.span_processors(provider),
+        otel_private.tracer_provider_is_fixed(),
+        otel_private.span_processors(provider),
         [getattr(provider, name, None) for name in ("options", "sampler", "beside", "sink", "resource")],
         getattr(provider, "has_processors", None),
         dict(vars(getattr(provider, "id_generator", None) or object)),
         propagate.get_global_textmap(),
-        _otel.runtime_context(),
+        otel_private.runtime_context(),
         dict(context_api.get_current()),
         bridge.is_initialized() and bridge.get_client(),
         active_patches(),
         bridge.get_global_scope()._read(),
         [logger.level, logger.handlers[:], logger.propagate],
-        _sources.current,
+        sources.current,
         [span_module.time_ns, provider_module.time_ns],
         vars(trace.ProxyTracer)["_tracer"],
-        contextvars.copy_context().get(_otel.context_variable(_otel.runtime_context())),  # type: ignore[arg-type]
+        contextvars.copy_context().get(otel_private.context_variable(otel_private.runtime_context())),  # type: ignore[arg-type]
     ]
 
 
@@ -72,7 +73,7 @@ def leaves_everything_behind(captured: BridgeCapture) -> None:
     bridge.set_tag("left", "behind")
     bridge.get_current_scope().set_tag("left", "behind")
     bridge.init(debug=True, patch_threads=True, resource=Resource({"left": "behind"}))
-    bridge.client = None  # type: ignore[attr-defined]  # as bad as anything else
+    bridge._internal.client = None  # type: ignore[attr-defined]  # as bad as anything else
     propagate.set_global_textmap(CompositePropagator([]))
     provider: Any = bridge.get_client().tracer_provider
     provider.add_span_processor(SpanProcessor())

@@ -467,7 +467,7 @@ def test_late(bridge_capture):
     run(pytester).assert_outcomes(passed=1)
 
 
-HEAVY = ("opentelemetry", "httpx", "wrapt", "contextvars_extras", "asyncio", "bridge.api", "bridge.testing")
+HEAVY = ("opentelemetry", "httpx", "wrapt", "contextvars_extras", "asyncio", "bridge._internal.api", "bridge.testing")
 
 
 @pytest.mark.parametrize("module", ["bridge", "bridge.pytest_plugin"])
@@ -477,7 +477,9 @@ def test_nothing_heavy_is_imported(module: str) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     loaded = done.stdout.split()
     assert [name for name in loaded if name.startswith(HEAVY)] == []
-    assert sorted(name for name in loaded if name.startswith("bridge")) == sorted({"bridge", "bridge._version", module})
+    assert sorted(name for name in loaded if name.startswith("bridge")) == sorted(
+        {"bridge", "bridge._internal", "bridge._internal.version", module}
+    )
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
@@ -514,7 +516,7 @@ import sys
 
 def test_nothing():
     assert "bridge.pytest_plugin" in sys.modules
-    heavy = ("opentelemetry", "httpx", "wrapt", "bridge.api", "bridge.testing")
+    heavy = ("opentelemetry", "httpx", "wrapt", "bridge._internal.api", "bridge.testing")
     assert [name for name in sys.modules if name.startswith(heavy)] == []
 """)
     run(pytester).assert_outcomes(passed=1)

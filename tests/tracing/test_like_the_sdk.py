@@ -39,7 +39,7 @@ from opentelemetry.trace import (
     TraceState,
 )
 
-from bridge._otel import set_resource
+from bridge._internal.otel_private import set_resource
 from bridge.otel import SentrySampler
 from bridge.otel import TracerProvider as BridgeProvider
 from bridge.testing import capture
@@ -318,8 +318,8 @@ class Run(SpanProcessor):
             with (
                 patch.object(logger, "propagate", False),
                 patch("opentelemetry.sdk.trace.time_ns", self.clock),
-                patch("bridge.tracing.span.time_ns", self.clock),
-                patch("bridge.tracing.provider.time_ns", self.clock),
+                patch("bridge._internal.tracing.span.time_ns", self.clock),
+                patch("bridge._internal.tracing.provider.time_ns", self.clock),
             ):
                 for step in program:
                     self.attempt(lambda step=step: self.step(step))

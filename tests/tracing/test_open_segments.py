@@ -13,10 +13,10 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 import bridge
-from bridge.client import Client
+from bridge._internal.client import Client
+from bridge._internal.tracing.open_segments import OpenSegments
+from bridge._internal.tracing.segment import Segment
 from bridge.testing import BridgeCapture, capture
-from bridge.tracing.open_segments import OpenSegments
-from bridge.tracing.segment import Segment
 
 
 def open_segments(client: Client, **settings: Any) -> OpenSegments:

@@ -1,0 +1,121 @@
+"""What cannot be shown yet: events whose span is open, and streamed spans whose root is."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bridge._internal.console.tree import span_id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from bridge._internal.console.tree import SentSpan
+
+    Event = Mapping[str, Any]
+
+MAX_EVENTS = 1000
+MAX_SPANS = 10_000
+_REMEMBERED_SEGMENTS = 1000
+
+
+@dataclass(slots=True)
+class _Waiting:
+    event: Event
+    ticks: int = 0
+    was_shown: bool = False
+
+
+class WaitingEvents:
+    """Events until the tree of their span is drawn. One that waits for long is shown alone first."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[_Waiting] = deque()
+
+    def add(self, event: Event) -> Iterator[Event]:
+        """Keep an event; gives those that there is no room for any more and that nobody saw."""
+        self._waiting.append(_Waiting(event))
+        while len(self._waiting) > MAX_EVENTS:
+            oldest = self._waiting.popleft()
+            if not oldest.was_shown:
+                yield oldest.event
+
+    def take(self, span_ids: Collection[str]) -> list[Event]:
+        """Return the events of these spans, and keep them no longer."""
+        if not self._waiting:
+            return []
+        taken = [one for one in self._waiting if span_id_of(one.event) in span_ids]
+        if taken:
+            self._waiting = deque(one for one in self._waiting if span_id_of(one.event) not in span_ids)
+        return [one.event for one in taken]
+
+    def overdue(self) -> list[Event]:
+        """Return the events that have waited for a whole tick and that nobody saw; they wait on for their tree."""
+        found = []
+        for one in self._waiting:
+            one.ticks += 1
+            if one.ticks > 1 and not one.was_shown:
+                one.was_shown = True
+                found.append(one.event)
+        return found
+
+    def rest(self) -> list[Event]:
+        """Return all that nobody saw, and keep none."""
+        waiting, self._waiting = self._waiting, deque()
+        return [one.event for one in waiting if not one.was_shown]
+
+
+class FinishedTree(NamedTuple):
+    """Spans of one segment: a whole one, or what came `late`, or what came before it `ended`."""
+
+    spans: list[SentSpan]
+    late: bool = False
+    ended: bool = True
+
+    @property
+    def root(self) -> SentSpan:
+        """The one that all others are below, where it is here."""
+        return next((span for span in self.spans if span.payload.get("is_segment")), self.spans[0])
+
+
+class WaitingSegments:
+    """Streamed spans until their root comes. Past `MAX_SPANS` the oldest root is not waited for any more."""
+
+    def __init__(self) -> None:
+        self._spans: OrderedDict[str, list[SentSpan]] = OrderedDict()
+        self._quantity = 0
+        self._complete: OrderedDict[str, None] = OrderedDict()
+
+    def add(self, spans: Iterable[SentSpan]) -> Iterator[FinishedTree]:
+        """Take spans in; gives the trees that need wait no longer."""
+        late: dict[str, list[SentSpan]] = {}
+        for span in spans:
+            segment = str(span.attributes.get("sentry.segment.id", span.span_id))
+            if segment in self._complete:
+                late.setdefault(segment, []).append(span)
+                continue
+            self._spans.setdefault(segment, []).append(span)
+            self._quantity += 1
+            if span.payload.get("is_segment") or segment == span.span_id:
+                self._remember(segment)
+                yield FinishedTree(self._take(segment))
+        for come_late in late.values():
+            yield FinishedTree(come_late, late=True)
+        while self._quantity > MAX_SPANS:
+            yield FinishedTree(self._take(next(iter(self._spans))), ended=False)
+
+    def _take(self, segment: str) -> list[SentSpan]:
+        spans = self._spans.pop(segment)
+        self._quantity -= len(spans)
+        return spans
+
+    def _remember(self, segment: str) -> None:
+        self._complete[segment] = None
+        if len(self._complete) > _REMEMBERED_SEGMENTS:
+            self._complete.popitem(last=False)
+
+    def rest(self) -> Iterator[FinishedTree]:
+        """Give all that waits, and keep none."""
+        while self._spans:
+            yield FinishedTree(self._take(next(iter(self._spans))), ended=False)

@@ -1,0 +1,437 @@
+"""Sentry scopes that live in the OpenTelemetry `Context`, and in nothing else.
+
+A Context carries one entry of ours, `Scopes`: the current scope's data (immutable) and the isolation scope (shared, by
+reference). Scopes follow the span and are resolved when they are read, never when a Context is attached:
+
+1. the entry of the Context, if it was written while the Context's span was current (the span is its *owner*);
+2. else what that span remembers, which is what was in force in its parent Context when it started;
+3. else (no span of ours) the entry, whoever owns it;
+4. else a fresh isolation scope, kept for this attach.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as context_api
+from opentelemetry.context.context import Context
+
+from bridge._internal import active
+from bridge._internal.context.propagation_context import PropagationContext
+from bridge._internal.guard import report_fault
+from bridge._internal.otel_private import SPAN_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    EventProcessor = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None]
+
+SCOPES_KEY = context_api.create_key("bridge-scopes")
+_DEFAULT_MAX_BREADCRUMBS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with the errors of a scope: its bytes, or a path that is read when it is sent."""
+
+    filename: str
+    data: bytes | None = None
+    path: str | None = None
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeData:
+    """What a scope adds to events. Never changed, only replaced; the mappings in it are never written to."""
+
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    user: Mapping[str, Any] | None = None
+    contexts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    level: str | None = None
+    fingerprint: Sequence[str] | None = None
+    transaction_name: str | None = None
+    breadcrumbs: tuple[Mapping[str, Any], ...] = ()
+    event_processors: tuple[EventProcessor, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+
+
+EMPTY = ScopeData()
+
+
+class _Lock:
+    """Protects the replacement of every shared scope's data and its claim; reading needs none.
+
+    One for the process, held for one assignment at a time: so a forked child can be given a new one, whatever
+    another thread of the parent's held in that moment.
+    """
+
+    held = threading.Lock()
+
+    @classmethod
+    def renew(cls) -> None:
+        """Begin anew in a forked child."""
+        cls.held = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Lock.renew)
+
+
+class Scope:
+    """One layer of what events are sent with. Writing methods return nothing; reading gives this layer alone."""
+
+    def _read(self) -> ScopeData:
+        raise NotImplementedError  # pragma: no cover - every scope that is handed out defines it
+
+    def _write(self, change: Callable[[ScopeData], ScopeData]) -> None:
+        raise NotImplementedError  # pragma: no cover - every scope that is handed out defines it
+
+    @property
+    def tags(self) -> Mapping[str, Any]:
+        """Tags of this layer, read-only."""
+        return MappingProxyType(self._read().tags)
+
+    @property
+    def user(self) -> Mapping[str, Any] | None:
+        """The user of this layer, read-only."""
+        user = self._read().user
+        return None if user is None else MappingProxyType(user)
+
+    @property
+    def contexts(self) -> Mapping[str, Mapping[str, Any]]:
+        """Contexts of this layer by name, read-only."""
+        return MappingProxyType(self._read().contexts)
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """Extra data of this layer, read-only."""
+        return MappingProxyType(self._read().extra)
+
+    @property
+    def level(self) -> str | None:
+        """The level that events of this layer get."""
+        return self._read().level
+
+    @property
+    def breadcrumbs(self) -> Sequence[Mapping[str, Any]]:
+        """Breadcrumbs of this layer, oldest first."""
+        return self._read().breadcrumbs
+
+    def set_tag(self, key: str, value: Any) -> None:
+        """Set one tag."""
+        self._write(lambda data: replace(data, tags={**data.tags, key: value}))
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set several tags; those that are there already stay."""
+        self._write(lambda data: replace(data, tags={**data.tags, **tags}))
+
+    def remove_tag(self, key: str) -> None:
+        """Remove one tag; a tag that is not there is no error."""
+        self._write(lambda data: replace(data, tags={k: v for k, v in data.tags.items() if k != key}))
+
+    def set_user(self, user: Mapping[str, Any] | None) -> None:
+        """Set who caused what is sent: `id`, `email`, `username`, `ip_address`; `None` unsets."""
+        value = None if user is None else dict(user)
+        self._write(lambda data: replace(data, user=value))
+
+    def set_context(self, key: str, value: Mapping[str, Any]) -> None:
+        """Set a named block of data, shown as a section of its own."""
+        block = dict(value)
+        self._write(lambda data: replace(data, contexts={**data.contexts, key: block}))
+
+    def set_extra(self, key: str, value: Any) -> None:
+        """Set one value of the free-form extra data."""
+        self._write(lambda data: replace(data, extra={**data.extra, key: value}))
+
+    def set_level(self, level: str | None) -> None:
+        """Set the level: `fatal`, `error`, `warning`, `info` or `debug`."""
+        self._write(lambda data: replace(data, level=level))
+
+    def set_fingerprint(self, fingerprint: Sequence[str] | None) -> None:
+        """Set what events are grouped by."""
+        value = None if fingerprint is None else tuple(fingerprint)
+        self._write(lambda data: replace(data, fingerprint=value))
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        """Set one attribute, as sent with streamed spans."""
+        self._write(lambda data: replace(data, attributes={**data.attributes, key: value}))
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Set several attributes."""
+        self._write(lambda data: replace(data, attributes={**data.attributes, **attributes}))
+
+    def set_transaction_name(self, name: str) -> None:
+        """Set the transaction's name on errors, and on the transaction of the root that is active."""
+        self._write(lambda data: replace(data, transaction_name=name))
+
+    def add_breadcrumb(
+        self,
+        crumb: Mapping[str, Any] | None = None,
+        hint: Mapping[str, Any] | None = None,
+        **fields: Any,
+    ) -> None:
+        """Add a breadcrumb: `message`, `category`, `level`, `data`, `type`, `timestamp` (seconds since the epoch).
+
+        `before_breadcrumb` may change or drop it. The oldest go when there are more than `max_breadcrumbs`.
+        """
+        from bridge._internal.context.breadcrumb import make_breadcrumb
+
+        options = active.options()
+        hook = None if options is None else options.before_breadcrumb
+        kept = _DEFAULT_MAX_BREADCRUMBS if options is None else options.max_breadcrumbs
+        made = make_breadcrumb({**(crumb or {}), **fields}, dict(hint or {}), hook)
+        if made is not None and kept:
+            self._write(lambda data: replace(data, breadcrumbs=(*data.breadcrumbs, made)[-kept:]))
+
+    def add_event_processor(self, processor: EventProcessor) -> None:
+        """Add a function `(event, hint) -> event | None` that every event of this scope goes through."""
+        self._write(lambda data: replace(data, event_processors=(*data.event_processors, processor)))
+
+    def add_attachment(
+        self,
+        bytes: bytes | None = None,  # noqa: A002 - sentry-sdk's name
+        filename: str | None = None,
+        path: str | None = None,
+        content_type: str | None = None,
+    ) -> None:
+        """Add a file to the errors of this scope: its bytes with a filename, or a path.
+
+        Raises `TypeError` if neither bytes nor a path are given, or if bytes come without a filename.
+        """
+        if bytes is None and path is None:
+            raise TypeError("add_attachment: give bytes or path")
+        name = filename or (path.replace("\\", "/").rsplit("/", 1)[-1] if path else None)
+        if not name:
+            raise TypeError("add_attachment: bytes need a filename")
+        made = Attachment(filename=name, data=bytes, path=path, content_type=content_type)
+        self._write(lambda data: replace(data, attachments=(*data.attachments, made)))
+
+    def clear(self) -> None:
+        """Remove everything from this layer."""
+        self._write(lambda _: EMPTY)
+
+
+class SharedScope(Scope):
+    """A scope that is one object for everybody who holds it: the global one, and each isolation scope."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: ScopeData = EMPTY) -> None:
+        self._data = data
+
+    def _read(self) -> ScopeData:
+        return self._data
+
+    def _write(self, change: Callable[[ScopeData], ScopeData]) -> None:
+        with _Lock.held:
+            self._data = change(self._data)
+
+
+class IsolationScope(SharedScope):
+    """What one request or job shares, by reference: its data, and the id of its last error."""
+
+    __slots__ = ("_awaits_request", "_begun_with", "last_event_id")
+
+    def __init__(self, data: ScopeData = EMPTY) -> None:
+        super().__init__(data)
+        self.last_event_id: str | None = None
+        self._awaits_request = False
+        self._begun_with: ScopeData | None = None  # the data that a request's scope was forked with
+
+    def fork(self, *, for_request: bool = False) -> IsolationScope:
+        """Return an isolation scope that starts with the same data; `for_request`: the next request's own."""
+        made = IsolationScope(self._data)
+        if for_request:
+            made._awaits_request = True
+            made._begun_with = self._data
+        return made
+
+    def fork_beside(self) -> IsolationScope:
+        """Return the scope of another request that begins here: of this one's data it gets none."""
+        return IsolationScope(self._data if self._begun_with is None else self._begun_with)
+
+    def claim(self) -> bool:
+        """Take a scope that was forked for a request; `False` if it was not, or if a request has it already."""
+        with _Lock.held:
+            awaited, self._awaits_request = self._awaits_request, False
+            return awaited
+
+
+class Scopes:
+    """The entry of a Context: what is in force, and the span under which that was written."""
+
+    __slots__ = ("current", "isolation", "nested", "owner", "propagation")
+
+    def __init__(
+        self,
+        current: ScopeData,
+        isolation: IsolationScope,
+        propagation: PropagationContext,
+        owner: Any = None,
+        nested: bool = False,
+    ) -> None:
+        self.current = current
+        self.isolation = isolation
+        self.propagation = propagation
+        self.owner = owner
+        self.nested = nested  # written within a new_scope() or isolation_scope() of the owner's block
+
+    def fork(self, owner: Any, remote: Any = None, *, for_request: bool = False) -> Scopes:
+        """Return the same data behind an isolation scope and a trace of its own, or the upstream's trace."""
+        isolation = self.isolation.fork(for_request=for_request)
+        fresh = remote is not None or for_request
+        propagation = PropagationContext(remote) if fresh else self.propagation.forked()
+        return Scopes(self.current, isolation, propagation, owner)
+
+    def for_root_of_request(self, remote: Any) -> Scopes:
+        """Return the scopes of a request whose root starts here: these, if they wait for one, else a fork."""
+        if self.isolation.claim():
+            return self
+        return Scopes(self.current, self.isolation.fork_beside(), PropagationContext(remote))
+
+
+def put(context: Context, key: str, value: object) -> Context:
+    """Return a copy of the Context with one value more; one copy of the dict where `set_value` makes two."""
+    derived = Context(context)
+    dict.__setitem__(derived, key, value)
+    return derived
+
+
+def find(context: Context) -> Scopes | None:
+    """Return the scopes in force in a Context (rules 1 to 3), or `None`."""
+    entry: Any = context.get(SCOPES_KEY)
+    span = context.get(SPAN_KEY)
+    if span is not None and (entry is None or entry.owner is not span):
+        remembered: Scopes | None = getattr(span, "_bridge_scopes", None)
+        if remembered is not None:
+            return remembered
+    return entry  # type: ignore[no-any-return]  # the value type of a Context is object
+
+
+def of(context: Context | None = None) -> Scopes:
+    """Return the scopes in force, making a fresh isolation scope where there is none (rule 4).
+
+    With no Context given it is the current one, and what was made is kept for as long as that is attached. A fresh
+    scope for a Context that is not attached belongs to the caller alone.
+    """
+    where = context_api.get_current() if context is None else context
+    found = find(where)
+    if found is not None:
+        return found
+    made = Scopes(EMPTY, IsolationScope(), PropagationContext(of_process=True), owner=where.get(SPAN_KEY))
+    if context is None or context is context_api.get_current():
+        context_api.attach(with_scopes(where, made))  # no token: whoever attached `where` restores
+    return made
+
+
+def with_scopes(context: Context, scopes: Scopes) -> Context:
+    """Return the Context with this entry."""
+    return put(context, SCOPES_KEY, scopes)
+
+
+class CurrentScope(Scope):
+    """A live view: it reads and writes what is current where it is used."""
+
+    __slots__ = ()
+
+    def _read(self) -> ScopeData:
+        found = find(context_api.get_current())
+        return EMPTY if found is None else found.current
+
+    def _write(self, change: Callable[[ScopeData], ScopeData]) -> None:
+        scopes = of()
+        context = context_api.get_current()
+        span: Any = context.get(SPAN_KEY)
+        nested = scopes.nested and scopes.owner is span
+        data = change(scopes.current)
+        entry = Scopes(data, scopes.isolation, scopes.propagation, span, nested)
+        context_api.attach(with_scopes(context, entry))  # no token: the enclosing detach undoes the write
+        note = getattr(span, "_note_own_scope", None)
+        if note is not None and not nested:
+            note(data)
+
+
+_global_scope = SharedScope()
+_current_scope = CurrentScope()
+
+
+def global_scope() -> SharedScope:
+    """Return the scope that is under everything this process sends."""
+    return _global_scope
+
+
+def isolation_scope() -> IsolationScope:
+    """Return the isolation scope of the request or job that runs."""
+    return of().isolation
+
+
+def current_scope() -> CurrentScope:
+    """Return the live view of the current scope."""
+    return _current_scope
+
+
+@contextmanager
+def new_scope() -> Iterator[Scope]:
+    """Fork the current scope for a block; what is written to it there is gone afterwards."""
+    context, scopes = context_api.get_current(), of()
+    entry = Scopes(scopes.current, scopes.isolation, scopes.propagation, context.get(SPAN_KEY), nested=True)
+    with attached(with_scopes(context, entry)):
+        yield _current_scope
+
+
+@contextmanager
+def new_isolation_scope() -> Iterator[IsolationScope]:
+    """Fork the isolation scope and the current scope for a block, with a fresh trace."""
+    context, scopes = context_api.get_current(), of()
+    entry = scopes.fork(context.get(SPAN_KEY))
+    entry.nested = True
+    with attached(with_scopes(context, entry)):
+        yield entry.isolation
+
+
+@contextmanager
+def new_trace() -> Iterator[None]:
+    """Start from a fresh trace for a block, with no span active; the scopes stay."""
+    context, scopes = context_api.get_current(), of()
+    entry = Scopes(scopes.current, scopes.isolation, PropagationContext(), nested=True)
+    with attached(with_scopes(without_span(context), entry)):
+        yield
+
+
+def without_span(context: Context) -> Context:
+    """Return the Context with no span active."""
+    return Context({key: value for key, value in context.items() if key != SPAN_KEY})
+
+
+@contextmanager
+def attached(context: Context) -> Iterator[None]:
+    """Make a Context current for a block."""
+    token = context_api.attach(context)
+    try:
+        yield
+    finally:
+        context_api.detach(token)
+
+
+def run_event_processors(
+    event: dict[str, Any], hint: dict[str, Any], layers: Sequence[ScopeData]
+) -> dict[str, Any] | None:
+    """Send an event through the processors of the layers, lowest first; `None` if one of them dropped it."""
+    for layer in layers:
+        for processor in layer.event_processors:
+            try:
+                processed = processor(event, hint)
+            except Exception as error:  # a user's callback: skipped and logged
+                report_fault("context", "an event processor raised; it was skipped", error)
+                continue
+            if processed is None:
+                return None
+            event = processed
+    return event

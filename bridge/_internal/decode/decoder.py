@@ -1,0 +1,42 @@
+"""From headers to a report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge._internal.decode.baggage import explain_baggage
+from bridge._internal.decode.conflicts import disagreements
+from bridge._internal.decode.outcome import receive
+from bridge._internal.decode.parents import explain_sentry_trace, explain_traceparent
+from bridge._internal.decode.parser import quiet_opentelemetry, read
+from bridge._internal.decode.report import Problem, Report
+from bridge._internal.decode.tracestate import explain_tracestate
+from bridge._internal.options import Options
+from bridge._internal.wire.baggage import BAGGAGE
+from bridge._internal.wire.carrier import READ, TRACEPARENT
+from bridge._internal.wire.sentry_trace import SENTRY_TRACE
+from bridge._internal.wire.tracestate import TRACESTATE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bridge._internal.decode.report import Explained
+
+_EXPLAIN: Mapping[str, Callable[[Mapping[str, str]], Explained]] = {
+    SENTRY_TRACE: explain_sentry_trace,
+    BAGGAGE: explain_baggage,
+    TRACEPARENT: explain_traceparent,
+    TRACESTATE: explain_tracestate,
+}
+
+
+def decode(headers: Mapping[str, str], options: Options | None = None, guesses: Sequence[str] = ()) -> Report:
+    """Explain headers, by their lower-case names, as a receiver with these options would take them. Never raises."""
+    headers = {name: value.encode("utf-8", "replace").decode() for name, value in headers.items()}
+    with quiet_opentelemetry():
+        said = read(headers)
+        explained = [_EXPLAIN[name](headers) for name in READ if name in headers]
+        problems = [problem for one in explained for problem in one.problems]
+        problems += disagreements(headers, said)
+        problems += [Problem("note", (), guess, "") for guess in guesses]
+        return Report(explained, receive(headers, said, options or Options()), tuple(problems))

@@ -1,0 +1,46 @@
+"""Watcher: what is told of everything that is sent, and of what is not. This one does not look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bridge._internal.delivery.envelope import Envelope
+    from bridge._internal.options import Options
+
+
+class Watcher:
+    """Does nothing. All is called by the worker's thread, but for what counts."""
+
+    def begin(self, options: Options) -> None:
+        """A client was made."""
+
+    def sent(self, envelope: Envelope) -> None:
+        """An envelope goes to the transport."""
+
+    def expect_tree(self, event_id: str) -> None:
+        """The root that an event was captured below was open: it will be told of after the event."""
+
+    def dropped(self, event: Mapping[str, Any], by: str) -> None:
+        """A transaction, an error or a message is not sent, because of a hook or a rule of the user's."""
+
+    def left_out(self, trace_id: str, quantity: int, why: str) -> None:
+        """Spans of what is told of next of this trace are not among its spans."""
+
+    def count_not_sampled(self) -> bool:
+        """A root was decided against; `True` if that has to be told. From any thread."""
+        return False
+
+    def tell_not_sampled(self) -> None:
+        """Tell of roots that were decided against since this was last called."""
+
+    def count_lost(self, quantity: int) -> None:
+        """Spans were started that nobody will send. From any thread, in the middle of anything."""
+
+    def tick(self) -> None:
+        """A few seconds went by."""
+
+    def end(self) -> None:
+        """Nothing comes any more."""

@@ -1,0 +1,124 @@
+"""An envelope on its way: what of it is not accounted for yet."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from bridge._internal.delivery.compression import FROM_BYTES
+from bridge._internal.delivery.envelope import (
+    ATTACHMENT,
+    CLIENT_REPORT,
+    EVENT,
+    INTERNAL_CATEGORY,
+    SPAN_CATEGORY,
+    TRANSACTION,
+    Envelope,
+    Item,
+)
+from bridge._internal.delivery.limits import fit_item
+from bridge._internal.delivery.outcomes import RATELIMIT_BACKOFF, SEND_ERROR
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bridge._internal.delivery.compression import Compression
+    from bridge._internal.delivery.outcomes import Outcomes
+    from bridge._internal.delivery.rate_limits import RateLimits
+
+
+class Parcel:
+    """The items of an envelope, and the client report that goes along; each is counted once and then forgotten."""
+
+    def __init__(
+        self, headers: Mapping[str, Any], items: Sequence[Item], outcomes: Outcomes, compression: Compression
+    ) -> None:
+        self._headers = dict(headers)
+        self._items = list(items)
+        self._outcomes = outcomes
+        self._compression = compression
+        self._report: dict[str, Any] | None = None
+        self._body: bytes | None = None
+        self.encoding: str | None = None
+        self.was_delivered = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything is accounted for, and no report to be sent."""
+        return not self._items and self._report is None
+
+    def drop_limited(self, limits: RateLimits) -> None:
+        """Lose what the server asked not to be sent; attachments go with the event they belong to."""
+        if not limits.any_limited():
+            return
+        kept = [item for item in self._items if not limits.is_limited(item.category)]
+        if _has_event(self._items) and not _has_event(kept):
+            kept = [item for item in kept if item.type != ATTACHMENT]
+        if len(kept) < len(self._items):
+            kept_ids = {id(item) for item in kept}
+            dropped = [item for item in self._items if id(item) not in kept_ids]
+            self._items, self._body = kept, None
+            self._count_lost(dropped, RATELIMIT_BACKOFF, report=True)
+        if self._report is not None and limits.is_limited(INTERNAL_CATEGORY):
+            self._restore_report()
+
+    def attach_report(self, limits: RateLimits) -> None:
+        """Take along what the server has not been told of yet."""
+        if self._report is None and not limits.is_limited(INTERNAL_CATEGORY):
+            self._report = self._outcomes.take_report()
+            if self._report is not None:
+                self._body = None
+
+    def body(self) -> bytes:
+        """Return what is posted; made once, and again only when something was dropped."""
+        if self._body is None:
+            self._fit()
+            self._body = self._compressed()
+        return self._body
+
+    def delivered(self) -> None:
+        """Count everything that is left as delivered."""
+        items, self._items, self._report = self._items, [], None
+        self.was_delivered = True
+        for category, quantity in Envelope({}, items).losses().items():
+            self._outcomes.delivered(category, quantity)
+
+    def lost(self, reason: str, *, report: bool = True) -> None:
+        """Count everything that is left as lost; the report goes with the next."""
+        items, self._items = self._items, []
+        self._restore_report()
+        self._count_lost(items, reason, report=report)
+
+    def _fit(self) -> None:
+        for index, item in enumerate(self._items):
+            self._items[index], dropped_spans = fit_item(item)
+            self._outcomes.lost(SEND_ERROR, SPAN_CATEGORY, dropped_spans)
+
+    def _compressed(self) -> bytes:
+        items = list(self._items)
+        if self._report is not None:
+            items.append(Item(CLIENT_REPORT, self._report))
+        headers = {**self._headers, "sent_at": _now()}
+        parts = Envelope(headers, items).serialized_parts()
+        if sum(map(len, parts)) < FROM_BYTES:
+            self.encoding = None
+            return b"".join(parts)
+        self.encoding = self._compression.encoding
+        return self._compression.compress(parts)
+
+    def _restore_report(self) -> None:
+        if self._report is not None:
+            self._outcomes.restore(self._report)
+            self._report, self._body = None, None
+
+    def _count_lost(self, items: list[Item], reason: str, *, report: bool) -> None:
+        for category, quantity in Envelope({}, items).losses().items():
+            self._outcomes.lost(reason, category, quantity, report=report)
+
+
+def _has_event(items: Sequence[Item]) -> bool:
+    return any(item.type in (EVENT, TRANSACTION) for item in items)
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,342 @@
+"""SentryPropagator: Sentry's headers beside OpenTelemetry's, whichever propagators do those."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import baggage
+from opentelemetry import context as context_api
+from opentelemetry.context.context import Context
+from opentelemetry.propagators.textmap import Getter, TextMapPropagator, default_getter, default_setter
+from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
+
+from bridge._internal import active
+from bridge._internal.context import scope as scopes_of
+from bridge._internal.context.propagation_context import PropagationContext
+from bridge._internal.context.scope import EMPTY, IsolationScope, Scopes, put, with_scopes, without_span
+from bridge._internal.guard import guard, report_fault
+from bridge._internal.options import Options
+from bridge._internal.otel_private import RANDOM_TRACE_FLAG, SPAN_KEY
+from bridge._internal.propagation.continuation import may_continue
+from bridge._internal.propagation.trace_link import link_of
+from bridge._internal.sampling.upstream import Upstream, upstream_from_w3c
+from bridge._internal.semantics.inference import outgoing_url
+from bridge._internal.tracing.span import RemoteSpan, parent_of
+from bridge._internal.tracing.suppression import is_suppressed
+from bridge._internal.wire.baggage import BAGGAGE, SENTRY_PREFIX, Dsc, merge_baggage, split_baggage, split_reencoded
+from bridge._internal.wire.carrier import (
+    AUTHORIZATION,
+    READ,
+    TRACEPARENT,
+    as_mapping,
+    header_text,
+    read_header,
+    written_headers,
+)
+from bridge._internal.wire.sample_rand import parse_sample_rand, parse_sample_rate
+from bridge._internal.wire.sentry_trace import SENTRY_TRACE, format_sentry_trace, parse_sentry_trace
+from bridge._internal.wire.sigv4 import signed_headers
+from bridge._internal.wire.targets import Targets
+from bridge._internal.wire.tracestate import SENTRY_MEMBER, TRACESTATE, format_tracestate, parse_tracestate
+
+if TYPE_CHECKING:
+    from opentelemetry.propagators.textmap import CarrierT, Setter
+
+    from bridge._internal.wire.sentry_trace import SentryTrace
+
+_DEFAULTS = Options()
+_NO_SCOPES = Scopes(EMPTY, IsolationScope(), PropagationContext())
+
+
+class SentryPropagator(TextMapPropagator):
+    """Writes and reads `sentry-trace` and `baggage`, around the propagators that were there before.
+
+    What it wraps runs first, into a carrier of our own, and the result is written once: so nothing depends on an
+    order, user baggage and `traceparent` stay, and no header is ever written twice. Never raises.
+    """
+
+    def __init__(self, wrapped: TextMapPropagator | None = None) -> None:
+        self.wrapped = wrapped
+        self._targets: tuple[Options, Targets | None] | None = None
+
+    @property
+    def fields(self) -> set[str]:
+        """The headers that `inject` may write."""
+        return {SENTRY_TRACE, BAGGAGE} | (set() if self.wrapped is None else set(self.wrapped.fields))
+
+    def inject(
+        self,
+        carrier: CarrierT,
+        context: Context | None = None,
+        setter: Setter[CarrierT] = default_setter,
+    ) -> None:
+        """Write the headers of the trace that the Context, or the current one, belongs to."""
+        where = context_api.get_current() if context is None else context
+        with guard("propagation", "headers could not be written"):
+            present = written_headers(carrier)
+            if (written := present.get(SENTRY_TRACE)) and not _is_passed_on(written, carrier, where):
+                return
+            headers = self._wrapped_headers(where)
+            self._add_sentry_headers(headers, where, present, is_current=context is None)
+            if written and SENTRY_TRACE not in headers:  # passed on to where ours do not go
+                return
+            signed = signed_headers(present.get(AUTHORIZATION, ""))
+            for name, value in headers.items():
+                if not signed or name.lower() not in signed:
+                    setter.set(carrier, name, value)
+
+    def _wrapped_headers(self, where: Context) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        if self.wrapped is not None:
+            try:
+                self.wrapped.inject(headers, where, default_setter)
+            except Exception as error:  # somebody else's propagator
+                report_fault("propagation", "a wrapped propagator raised when it injected", error)
+        return headers
+
+    def _add_sentry_headers(
+        self, headers: dict[str, str], where: Context, present: dict[str, str], *, is_current: bool
+    ) -> None:
+        options = active.options() or _DEFAULTS
+        theirs = (present.get(BAGGAGE, ""), headers.get(BAGGAGE, ""))
+        if is_suppressed(where) or not self._is_target(where, options):
+            _take_out_sentry(headers)
+            if baggage := merge_baggage("", *theirs):
+                headers[BAGGAGE] = baggage
+            return
+        link = link_of(where, options, is_current=is_current)
+        headers[SENTRY_TRACE] = format_sentry_trace(link.trace_id, link.span_id, link.sampled)
+        if baggage := merge_baggage(link.dsc.text, *theirs):
+            headers[BAGGAGE] = baggage
+        if link.state and TRACEPARENT in headers:
+            _put_our_member(headers, link.state)
+
+    def _is_target(self, where: Context, options: Options) -> bool:
+        """Match the URL of a CLIENT span; what has none (a message, a job, our own URL as a server) is always one."""
+        targets = self._targets_of(options)
+        if targets is None:
+            return True
+        span: Any = parent_of(where)
+        if getattr(span, "silent", False):
+            return False
+        url = ""
+        if getattr(span, "kind", None) is SpanKind.CLIENT:
+            url = outgoing_url(getattr(span, "attributes", None) or {}) or ""
+        return targets.matches(url) if url else targets.any
+
+    def _targets_of(self, options: Options) -> Targets | None:
+        """Return what URLs are matched with, made once for each client; `None` where every one is a target."""
+        known = self._targets
+        if known is None or known[0] is not options:
+            dsn, wanted = options.dsn, options.trace_propagation_targets
+            made = (
+                None if dsn is None and wanted is None else Targets(wanted, None if dsn is None else dsn.is_own_request)
+            )
+            known = self._targets = (options, made)
+        return known[1]
+
+    def extract(
+        self,
+        carrier: CarrierT,
+        context: Context | None = None,
+        getter: Getter[CarrierT] = default_getter,
+    ) -> Context:
+        """Return the Context of a request: the upstream's span as parent, in an isolation scope of its own."""
+        before = Context() if context is None else context
+        extracted = before
+        with guard("propagation", "headers could not be read"):
+            header = parse_sentry_trace(_header(carrier, SENTRY_TRACE, getter))
+            dsc, others = _baggage(carrier, getter, reencoded=header is None)
+            extracted = self._wrapped_extract(carrier, context, others)
+            return self._continue(before, extracted, header, dsc, from_nothing=context is None)
+        return extracted
+
+    def _wrapped_extract(self, carrier: Any, context: Context | None, getter: Any) -> Context:
+        if self.wrapped is not None:
+            try:
+                return self.wrapped.extract(carrier, context, getter)
+            except Exception as error:  # somebody else's propagator, which took offence at a header
+                report_fault("propagation", "a wrapped propagator raised when it extracted", error)
+        return Context() if context is None else context
+
+    def _continue(
+        self, before: Context, extracted: Context, header: SentryTrace | None, dsc: Dsc, *, from_nothing: bool
+    ) -> Context:
+        options = active.options() or _DEFAULTS
+        w3c = _w3c_parent(before, extracted)
+        extracted = _without_sentry_baggage(extracted)
+        base = scopes_of.find(extracted)
+        if base is None and from_nothing:
+            base = scopes_of.find(context_api.get_current())
+        if header is None and w3c is None:
+            forked = _forked(extracted, None, base)
+            return forked if extracted or not from_nothing else _NothingExtracted(forked)
+        if not may_continue(dsc.get("org_id"), options.effective_org_id, options.strict_trace_continuation):
+            return _forked(without_span(extracted), None, base)
+        remote = _remote_span(header, dsc, w3c, decides_twice=options.decides_twice)
+        return _forked(extracted, remote, base)
+
+
+class _NothingExtracted(Context):
+    """The Context of a request that brought nothing: false, as OpenTelemetry's own propagators make it.
+
+    Instrumentations ask `extract(...) or None` to learn whether there is a parent elsewhere.
+    """
+
+    def __bool__(self) -> bool:
+        return False
+
+
+def _is_passed_on(written: str, carrier: Any, where: Context) -> bool:
+    """Whether the header on a carrier is the one that was continued here: somebody sends on what a request brought.
+
+    A job that is retried is such a one. Its header is replaced where the carrier has it under the very name, so that
+    none is written twice.
+    """
+    scopes = scopes_of.find(where)
+    remote = None if scopes is None else scopes.propagation.remote
+    header = parse_sentry_trace(written)
+    if remote is None or header is None or isinstance(carrier, list | tuple) or SENTRY_TRACE not in as_mapping(carrier):
+        return False
+    continued = remote.get_span_context()
+    return (header.trace_id, header.span_id) == (continued.trace_id, continued.span_id)
+
+
+def _baggage(carrier: Any, getter: Any, *, reencoded: bool) -> tuple[Dsc, Any]:
+    """Return the DSC, and a getter that shows the members of others only: the DSC is no baggage of the user's."""
+    header = _header(carrier, BAGGAGE, getter) or ""
+    if SENTRY_PREFIX not in header:
+        return Dsc(), _TextGetter(getter, header)
+    dsc, others = split_reencoded(header) if reencoded else split_baggage(header)
+    return dsc, _TextGetter(getter, ",".join(others))
+
+
+class _TextGetter(Getter[Any]):
+    """A framework's getter, which gives every header that we know as one text, whatever is in the carrier.
+
+    OpenTelemetry's propagators raise at anything else, at a lone surrogate too, and take the others along.
+    """
+
+    def __init__(self, getter: Getter[Any], baggage: str) -> None:
+        self._getter = getter
+        self._baggage = baggage
+
+    def get(self, carrier: Any, key: str) -> list[str] | None:
+        if key not in READ:
+            return self._getter.get(carrier, key)
+        text = self._baggage if key == BAGGAGE else _header(carrier, key, self._getter)
+        if not text:
+            return None
+        return [text if text.isascii() else text.encode("utf-8", "replace").decode()]
+
+    def keys(self, carrier: Any) -> list[str]:
+        return self._getter.keys(carrier)
+
+
+def _remote_span(header: SentryTrace | None, dsc: Dsc, w3c: SpanContext | None, *, decides_twice: bool) -> RemoteSpan:
+    if header is None:
+        assert w3c is not None
+        return _remote_by_w3c(w3c, dsc)
+    same_trace = w3c if w3c is not None and w3c.trace_id == header.trace_id else None
+    flags = _flags_beside(header, same_trace, decides_twice=decides_twice)
+    context = SpanContext(
+        header.trace_id,
+        header.span_id,
+        is_remote=True,
+        trace_flags=TraceFlags(flags),
+        trace_state=None if same_trace is None else same_trace.trace_state,
+    )
+    ours = _dsc_of_trace(dsc, header.trace_id)
+    upstream = Upstream(
+        header.trace_id,
+        header.sampled,
+        dsc=ours,
+        sample_rate=parse_sample_rate(ours.get("sample_rate")),
+        sample_rand=parse_sample_rand(ours.get("sample_rand")),
+        trace_state=context.trace_state,
+    )
+    return RemoteSpan(context, upstream)
+
+
+def _remote_by_w3c(w3c: SpanContext, dsc: Dsc) -> RemoteSpan:
+    """Return the parent of a trace that crossed a service without Sentry: its DSC may have come along."""
+    ours = _dsc_of_trace(dsc, w3c.trace_id) if "trace_id" in dsc else None
+    upstream = upstream_from_w3c(w3c, ours or None)
+    if ours:
+        rate = parse_sample_rate(ours.get("sample_rate"))
+        upstream.sample_rand = parse_sample_rand(ours.get("sample_rand")) or upstream.sample_rand
+        upstream.sample_rate = upstream.sample_rate if rate is None else rate
+    return RemoteSpan(w3c, upstream)
+
+
+def _flags_beside(header: SentryTrace, w3c: SpanContext | None, *, decides_twice: bool) -> int:
+    """Return W3C flags for a `sentry-trace`: its decision's, or those of `traceparent` that it leaves open.
+
+    Where two samplers decide side by side, OpenTelemetry's goes by the decision of its own side.
+    """
+    theirs = TraceFlags.DEFAULT if w3c is None else int(w3c.trace_flags)
+    if w3c is not None and (decides_twice or header.sampled is None):
+        return theirs & (TraceFlags.SAMPLED | RANDOM_TRACE_FLAG)
+    return (TraceFlags.SAMPLED if header.sampled else TraceFlags.DEFAULT) | theirs & RANDOM_TRACE_FLAG
+
+
+def _dsc_of_trace(dsc: Dsc, trace_id: int) -> Dsc:
+    """Drop a DSC that belongs to another trace: somebody passed on a stale baggage."""
+    told = dsc.get("trace_id")
+    return dsc if told is None or told == f"{trace_id:032x}" else Dsc()
+
+
+def _w3c_parent(before: Context, extracted: Context) -> SpanContext | None:
+    """Return the remote parent that a wrapped propagator found in the headers, if it found one."""
+    span = parent_of(extracted)
+    if span is None or span is parent_of(before):
+        return None
+    context = span.get_span_context()
+    return context if context.is_valid and context.is_remote else None
+
+
+def _forked(context: Context, remote: RemoteSpan | None, base: Scopes | None) -> Context:
+    """Put a fork of the isolation scope in a Context: extracting headers is where a request or a job begins."""
+    before = base or _NO_SCOPES
+    if remote is None:
+        return with_scopes(context, before.fork(context.get(SPAN_KEY), for_request=True))
+    # What the scopes know of the upstream does not know the scopes: a cycle would wait for the garbage collector.
+    scopes = remote._bridge_scopes = before.fork(None, remote.without_scopes(), for_request=True)
+    return with_scopes(put(context, SPAN_KEY, remote), scopes)
+
+
+def _header(carrier: Any, name: str, getter: Any) -> str | None:
+    """Read a header through the getter that the framework brought, else from any kind of mapping."""
+    found: Any = None
+    try:
+        found = getter.get(carrier, name)
+    except Exception as error:  # a framework's getter, given a carrier that it does not know
+        report_fault("propagation", "a getter raised", error)
+    if found:
+        return header_text(found)
+    return read_header(as_mapping(carrier), name)
+
+
+def _put_our_member(headers: dict[str, str], member: str) -> None:
+    """Say our decision in the trace state of a span that another provider made."""
+    others = [pair for pair in parse_tracestate(headers.get(TRACESTATE, "")) if pair[0] != SENTRY_MEMBER]
+    headers[TRACESTATE] = format_tracestate([(SENTRY_MEMBER, member), *others])
+
+
+def _take_out_sentry(headers: dict[str, str]) -> None:
+    state = headers.get(TRACESTATE)
+    if state:
+        kept = [(key, value) for key, value in parse_tracestate(state) if key != SENTRY_MEMBER]
+        if kept:
+            headers[TRACESTATE] = format_tracestate(kept)
+        else:
+            del headers[TRACESTATE]
+    headers.pop(BAGGAGE, None)
+
+
+def _without_sentry_baggage(context: Context) -> Context:
+    """Keep Sentry's members out of the user's OpenTelemetry baggage: the DSC has a place of its own."""
+    for name in baggage.get_all(context):
+        if name.startswith("sentry-"):
+            context = baggage.remove_baggage(name, context)
+    return context

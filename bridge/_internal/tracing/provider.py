@@ -1,0 +1,473 @@
+"""TracerProvider and Tracer: the SDK's, whose spans are the bridge's."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from time import time_ns
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from opentelemetry import context as context_api
+from opentelemetry import trace as trace_api
+from opentelemetry.sdk.trace import Tracer as SdkTracer
+from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
+from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from bridge._internal.context import scope as scopes_of
+from bridge._internal.context.scope import SCOPES_KEY, put
+from bridge._internal.guard import guard
+from bridge._internal.options import Options
+from bridge._internal.otel_private import (
+    RANDOM_TRACE_FLAG,
+    SPAN_KEY,
+    counts_spans,
+    enabled_check,
+    record_end_metrics,
+    span_limits,
+    trace_id_is_random,
+)
+from bridge._internal.sampling.foreign_sampler import decision_of, side_by_side
+from bridge._internal.sampling.sampler import SentrySampler, SpanStart
+from bridge._internal.sampling.upstream import upstream_of
+from bridge._internal.tracing.decorator import decorate
+from bridge._internal.tracing.error_origin import note_span_of_error
+from bridge._internal.tracing.segment import Segment
+from bridge._internal.tracing.span import (
+    NO_OP,
+    OP_ATTRIBUTE,
+    REQUEST_KINDS,
+    SOURCE_ATTRIBUTE,
+    NoOpSpan,
+    RecordingSpan,
+    RemoteSpan,
+    Span,
+    UnsampledSpan,
+    parent_of,
+)
+from bridge._internal.tracing.suppression import SUPPRESS_TRACING_KEY, is_own_request, is_suppressed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
+    from opentelemetry.trace import Link
+    from opentelemetry.trace.span import TraceState
+    from opentelemetry.util import types
+
+    from bridge._internal.context.scope import Scopes
+    from bridge._internal.sampling.upstream import Upstream
+    from bridge._internal.tracing.segment import Decision, SegmentSink
+
+F = TypeVar("F")
+
+
+class TracerProvider(SdkTracerProvider):
+    """OpenTelemetry's SDK provider, whose tracers make spans that are Sentry's too.
+
+    It takes what the SDK's takes. A sampler that is assigned later reaches the tracers that exist already.
+    `beside` is the sampler of Sentry's side where another one decides for OpenTelemetry's.
+    """
+
+    beside: SentrySampler | None = None
+    has_processors = False
+    """Whether there is anybody to tell of starts and ends, but Sentry."""
+
+    def __init__(
+        self,
+        sampler: Sampler | None = None,
+        *args: Any,
+        options: Options | None = None,
+        sink: SegmentSink | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.options = options or Options()
+        self.sink = sink
+        super().__init__(sampler or SentrySampler(), *args, **kwargs)
+
+    def configure(
+        self,
+        options: Options | None,
+        sampler: Sampler,
+        sink: SegmentSink | None,
+        beside: SentrySampler | None = None,
+    ) -> None:
+        """Put another set-up in force, for tracers that exist as well; spans that are open keep theirs."""
+        self.options = options or Options()
+        self.sampler = sampler
+        self.beside = beside
+        self.sink = sink
+
+    def add_span_processor(self, span_processor: SpanProcessor) -> None:
+        """Add a processor; it is told of every recorded span, as in OpenTelemetry."""
+        super().add_span_processor(span_processor)
+        self.has_processors = True
+
+    def get_tracer(
+        self,
+        instrumenting_module_name: str,
+        instrumenting_library_version: str | None = None,
+        schema_url: str | None = None,
+        attributes: types.Attributes = None,
+    ) -> trace_api.Tracer:
+        """Return the tracer of an instrumentation scope; the same one for the same scope."""
+        tracer = super().get_tracer(instrumenting_module_name, instrumenting_library_version, schema_url, attributes)
+        if type(tracer) is SdkTracer:
+            # The SDK names its own class in its get_tracer. Turning the tracer into ours in place keeps its cache,
+            # its tracer configurator and its resource updates at work on the same object.
+            tracer.__class__ = Tracer
+            cast("Tracer", tracer)._belong_to(self)
+        return tracer
+
+
+class Tracer(SdkTracer):
+    """The SDK's tracer; starts `RecordingSpan`s where the trace is sampled and light spans where it is not."""
+
+    _bridge_provider: TracerProvider
+    _bridge_plainly: bool  # no metrics of spans are kept
+    _bridge_is_enabled: Callable[[], bool]
+    _bridge_flagged: tuple[Any, int] = (None, 0)  # an id generator, and the flag of the trace ids that it makes
+    plain_attributes: int
+    """How many attributes a span may have without the SDK's cleaning; -1 if each value's length must be looked at."""
+    plain_events: int
+    plain_event_attributes: int
+    """The same of events, and of the attributes of one."""
+
+    def _belong_to(self, provider: TracerProvider) -> None:
+        limits = span_limits(self)
+        self._bridge_provider = provider
+        self._bridge_plainly = not counts_spans(self)
+        self._bridge_is_enabled = enabled_check(self)
+        self.plain_attributes = _most(limits.max_span_attributes, limits.max_span_attribute_length)
+        self.plain_events = _most(limits.max_events, limits.max_attribute_length)
+        self.plain_event_attributes = _most(limits.max_event_attributes, limits.max_attribute_length)
+
+    def start_span(
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: types.Attributes = None,
+        links: Sequence[Link] | None = (),
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+    ) -> Span:
+        """Start a span that is not active, as in OpenTelemetry."""
+        return self.begin(name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception)
+
+    def start_as_current_span(  # type: ignore[override]  # the SDK's is a generator made a context manager
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: types.Attributes = None,
+        links: Sequence[Link] | None = (),
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+        end_on_exit: bool = True,
+    ) -> CurrentSpan:
+        """Return a context manager, or decorator, that starts a span and makes it active for the block."""
+        start = (name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception)
+        return CurrentSpan(self, start, end_on_exit)
+
+    def begin(
+        self,
+        name: str,
+        context: Context | None,
+        kind: SpanKind,
+        attributes: types.Attributes,
+        links: Sequence[Link] | None = None,
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+        op: str | None = None,
+        source: str | None = None,
+        origin: str | None = None,
+        sampled: bool | None = None,
+    ) -> Span:
+        """Start a span of either API under `context`, or under what is current; always a span, never an exception."""
+        span: Span
+        provider = self._bridge_provider
+        try:
+            where = context_api.get_current() if context is None else context
+            parent: Any = where.get(SPAN_KEY)
+            sampler: Any = provider.sampler
+            # Nearly every span is a child of one of ours that needs no decision, or a head that the rate alone decides
+            # about: nothing is made for those but what they are, and nothing is called that can be read
+            # (benchmarks/spans.py).
+            is_plain = (
+                self._bridge_plainly
+                and type(sampler) is SentrySampler
+                and SUPPRESS_TRACING_KEY not in where
+                and (kind is not _CLIENT or not attributes)
+                and self._bridge_is_enabled()
+            )
+            if is_plain and type(parent) in _OURS and not (segment := parent.segment).closed:
+                entry: Any = where.get(SCOPES_KEY)
+                scopes = entry if entry is not None and entry.owner is parent else parent._bridge_scopes or entry
+                if not segment.recording:
+                    span = UnsampledSpan(self, segment, name, kind, attributes, parent, scopes)
+                else:
+                    if segment.collects:
+                        with segment.lock:
+                            segment.started += 1
+                    span = RecordingSpan(self, segment, name, kind, attributes, parent, scopes)
+                    if op is not None or source is not None:
+                        span.set_attributes(named(None, op, source) or {})
+            elif (
+                is_plain
+                and parent is None
+                and sampled is None
+                and getattr(provider.sampler, "traces_sampler", 0) is None
+            ):
+                span = self._start_head(name, kind, named(attributes, op, source), where, is_current=context is None)
+            else:
+                start = SpanStart(
+                    name,
+                    kind,
+                    named(attributes, op, source),
+                    links,
+                    op=op,
+                    source=source,
+                    origin=origin,
+                    sampled=sampled,
+                )
+                span = self._start(start, where, is_current=context is None)
+            if type(span) is not RecordingSpan:
+                if origin is not None and type(span) is UnsampledSpan:
+                    span.custom_name = True
+                return span
+            if origin is not None:
+                span.origin = origin
+                span.custom_name = True
+            if links:
+                span._links = span._make_links(links)
+            if not record_exception:
+                span._record_exception = False
+            if not set_status_on_exception:
+                span._set_status_on_exception = False
+            span._start_time = time_ns() if start_time is None else start_time
+            if provider.has_processors:
+                self.span_processor.on_start(span, parent_context=where)
+            return span
+        except Exception as error:
+            with guard("tracing", "a span could not be started"):
+                raise error
+        return NO_OP
+
+    def _start(self, start: SpanStart, where: Context, *, is_current: bool) -> Span:
+        parent = parent_of(where)
+        if not self._bridge_is_enabled() or is_suppressed(where):
+            return NO_OP if parent is None else NoOpSpan(parent.get_span_context())
+        if is_own_request(start.kind, start.attributes, self._bridge_provider.options.dsn):
+            return NoOpSpan(INVALID_SPAN_CONTEXT if parent is None else parent.get_span_context(), silent=True)
+        segment: Segment | None = getattr(parent, "segment", None)
+        if segment is None:
+            return self._start_root(start, where, parent, is_current=is_current)
+        assert parent is not None
+        return self._start_child(start, where, parent, segment)
+
+    def _start_child(self, start: SpanStart, where: Context, parent: trace_api.Span, segment: Segment) -> Span:
+        scopes = scopes_of.find(where)
+        attributes = start.attributes
+        recording, flags = segment.recording, None
+        provider = self._bridge_provider
+        if recording and segment.closed:
+            segment = segment.follow_up(scopes)
+        elif not isinstance(provider.sampler, SentrySampler):
+            trace_state = parent.get_span_context().trace_state
+            result = _ask(provider.sampler, start, where, segment.trace_id, trace_state)
+            attributes = result.attributes
+            recording = result.decision is not OtelDecision.DROP or (provider.beside is not None and segment.sends)
+            flags = segment.flags_of(result.decision is OtelDecision.RECORD_AND_SAMPLE)
+        return self._make(start.name, start.kind, attributes, segment, parent, scopes, recording, flags)
+
+    def _start_head(
+        self, name: str, kind: SpanKind, attributes: types.Attributes, where: Context, *, is_current: bool
+    ) -> Span:
+        """Start a root without a parent; of the sampler nothing is asked but the rate."""
+        entry: Any = where.get(SCOPES_KEY)
+        scopes: Scopes = scopes_of.of(None if is_current else where) if entry is None else entry
+        if scopes.propagation.parent_of_process is not None:
+            return self._start_root(SpanStart(name, kind, attributes), where, None, is_current=is_current)
+        if kind is not _INTERNAL and kind in REQUEST_KINDS:
+            scopes = scopes.for_root_of_request(None)
+        trace_id = scopes.propagation.adopt(self.id_generator.generate_trace_id)
+        decision = cast("SentrySampler", self._bridge_provider.sampler).decide_head(trace_id)
+        return self._make_root(name, kind, attributes, trace_id, decision, scopes)
+
+    def _start_root(self, start: SpanStart, where: Context, parent: trace_api.Span | None, *, is_current: bool) -> Span:
+        scopes = scopes_of.of(None if is_current else where)
+        if start.kind in REQUEST_KINDS:
+            scopes = scopes.for_root_of_request(parent if isinstance(parent, RemoteSpan) else None)
+        start.upstream = upstream = None if parent is None else upstream_of(parent)
+        if upstream is None and (parent := scopes.propagation.parent_of_process) is not None:
+            start.upstream = upstream = upstream_of(parent)
+        if upstream is None or parent is None:
+            trace_id, parent_context = scopes.propagation.adopt(self.id_generator.generate_trace_id), None
+        else:
+            trace_id, parent_context = upstream.trace_id, parent.get_span_context()
+        start.trace_id = trace_id
+        decision, attributes = self._decide(start, where)
+        return self._make_root(start.name, start.kind, attributes, trace_id, decision, scopes, upstream, parent_context)
+
+    def _decide(self, start: SpanStart, where: Context) -> tuple[Decision, types.Attributes]:
+        """Return the decision for a root, and the attributes that a sampler made of those it was started with."""
+        sampler, beside = self._bridge_provider.sampler, self._bridge_provider.beside
+        if isinstance(sampler, SentrySampler):
+            return sampler.decide(start), start.attributes
+        trace_id, upstream = start.trace_id, start.upstream
+        result = _ask(sampler, start, where, trace_id, None if upstream is None else upstream.trace_state)
+        if beside is None:
+            return decision_of(result, sampler, trace_id, upstream), result.attributes
+        return side_by_side(beside.decide(start), result), result.attributes
+
+    def _make_root(
+        self,
+        name: str,
+        kind: SpanKind,
+        attributes: types.Attributes,
+        trace_id: int,
+        decision: Decision,
+        scopes: Scopes,
+        upstream: Upstream | None = None,
+        parent: SpanContext | None = None,
+    ) -> Span:
+        provider = self._bridge_provider
+        sink = provider.sink
+        random_flag = self._random_flag() if parent is None else parent.trace_flags & RANDOM_TRACE_FLAG
+        segment = Segment(trace_id, decision, scopes, provider.options, sink, random_flag, upstream)
+        if decision.sampled is False and sink is not None:
+            sink.root_not_sampled(decision)
+        return self._make(name, kind, attributes, segment, parent, scopes, decision.record)
+
+    def _random_flag(self) -> int:
+        """Return the flag for a trace id that the tracer's generator made, which says once whether it is random."""
+        generator = self.id_generator
+        if self._bridge_flagged[0] is not generator:
+            self._bridge_flagged = generator, RANDOM_TRACE_FLAG if trace_id_is_random(generator) else 0
+        return self._bridge_flagged[1]
+
+    def _make(
+        self,
+        name: str,
+        kind: SpanKind,
+        attributes: types.Attributes,
+        segment: Segment,
+        parent: trace_api.Span | SpanContext | None,
+        scopes: Scopes | None,
+        recording: bool,
+        flags: TraceFlags | None = None,
+    ) -> Span:
+        make = RecordingSpan if recording else UnsampledSpan
+        span: RecordingSpan | UnsampledSpan = make(self, segment, name, kind, attributes, parent, scopes)
+        if not self._bridge_plainly:
+            flagged = bool((segment.trace_flags if flags is None else flags) & TraceFlags.SAMPLED)
+            decided = OtelDecision.RECORD_AND_SAMPLE if flagged else OtelDecision.RECORD_ONLY
+            context = parent.get_span_context() if isinstance(parent, trace_api.Span) else parent
+            ended = record_end_metrics(self, context, decided if recording else OtelDecision.DROP)
+            if isinstance(span, RecordingSpan):
+                span._record_end_metrics = ended
+        if flags is not None:
+            span._flags = flags
+        if not segment.was_opened:  # before the span's processors run: one may ask for the headers
+            segment.open(span, weakref.ref(span))
+        elif recording and segment.collects:
+            with segment.lock:
+                segment.started += 1
+        return span
+
+
+def _most(limit: int | None, longest: int | None) -> int:
+    if longest is not None:
+        return -1
+    return sys.maxsize if limit is None else limit
+
+
+# Looking up a member of an enumeration costs as much as reading the Context.
+_CLIENT, _INTERNAL = SpanKind.CLIENT, SpanKind.INTERNAL
+_OURS = frozenset({RecordingSpan, UnsampledSpan})
+
+
+def named(attributes: types.Attributes, op: str | None, source: str | None) -> types.Attributes:
+    """Return attributes with op and source among them, where they are given."""
+    if op is None and source is None:
+        return attributes
+    given = {OP_ATTRIBUTE: op, SOURCE_ATTRIBUTE: source}
+    return {**(attributes or {}), **{key: value for key, value in given.items() if value is not None}}
+
+
+def _ask(
+    sampler: Sampler, start: SpanStart, where: Context, trace_id: int, trace_state: TraceState | None
+) -> SamplingResult:
+    """Ask another sampler; the trace state, if there is one, has the random value that a consistent one goes by."""
+    facts = (where, trace_id, start.name, start.kind, start.attributes, start.links or ())
+    return sampler.should_sample(*facts, trace_state) if trace_state else sampler.should_sample(*facts)
+
+
+class CurrentSpan:
+    """What `start_as_current_span` returns: a span is started and active from `__enter__` to `__exit__`.
+
+    One class where the SDK stacks two generator context managers.
+    """
+
+    __slots__ = ("_end_on_exit", "_span", "_start", "_token", "_tracer")
+
+    def __init__(self, tracer: Tracer, start: tuple[Any, ...], end_on_exit: bool) -> None:
+        self._tracer = tracer
+        self._start = start
+        self._end_on_exit = end_on_exit
+
+    def start(self) -> Span:
+        """Start the span of one call of a decorated function."""
+        return self._tracer.begin(*self._start)
+
+    def end(self, span: trace_api.Span, error: BaseException | None) -> None:
+        """End the span of one call of a decorated function."""
+        if isinstance(error, Exception):
+            record_exception, set_status_on_exception = self._start[-2:]
+            _record_failure(span, error, record_exception, set_status_on_exception)
+        if self._end_on_exit:
+            span.end()
+
+    def __enter__(self) -> Span:
+        span = self._span = self._tracer.begin(*self._start)
+        where = put(context_api.get_current(), SPAN_KEY, span)
+        if self._start[1] is not None and span._bridge_scopes is not None:
+            # A span of another provider that is started inside must find this request's scopes too.
+            where = scopes_of.with_scopes(where, span._bridge_scopes)
+        self._token = context_api.attach(where)
+        return span
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        context_api.detach(self._token)
+        if exc is None and self._end_on_exit:
+            self._span.end()
+        else:
+            self.end(self._span, exc)
+
+    def __call__(self, func: F) -> F:
+        """Decorate a function: each call gets a span of its own."""
+        return decorate(func, lambda: self)
+
+
+def _record_failure(
+    span: trace_api.Span, error: Exception, record_exception: bool, set_status_on_exception: bool
+) -> None:
+    """Record an exception as OpenTelemetry's `use_span` does."""
+    note_span_of_error(error, span)
+    if not span.is_recording():
+        return
+    if isinstance(span, Span):
+        span.was_left_by_error = True
+    if record_exception:
+        span.record_exception(error)
+    if set_status_on_exception:
+        span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
