@@ -23,21 +23,16 @@ from bridge._internal.context.propagation_context import continue_for_process
 from bridge._internal.context.scope import Scope, ScopeData, attached, put, with_scopes, without_span
 from bridge._internal.delivery.transport import CLIENT
 from bridge._internal.dsn import Dsn
+from bridge._internal.foreign.span_view import SpanView, view
 from bridge._internal.guard import guard
 from bridge._internal.integrations.celery import support_celery
 from bridge._internal.options import Options, resolve
 from bridge._internal.otel_private import SPAN_KEY
 from bridge._internal.propagation.propagator import SentryPropagator
 from bridge._internal.tracing.decorator import decorate
+from bridge._internal.tracing.light_spans import NO_OP
 from bridge._internal.tracing.provider import Tracer, named
-from bridge._internal.tracing.span import (
-    NO_OP,
-    ORIGIN_MANUAL,
-    Span,
-    SpanView,
-    parent_of,
-    view,
-)
+from bridge._internal.tracing.span import ORIGIN_MANUAL, Span, parent_of
 from bridge._internal.wire.baggage import BAGGAGE
 from bridge._internal.wire.carrier import read_headers
 from bridge._internal.wire.sentry_trace import SENTRY_TRACE

@@ -44,7 +44,6 @@ from bridge._internal.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bridge._internal.capture.transaction import SpanLike
     from bridge._internal.context.scope import Attachment
     from bridge._internal.delivery.envelope import Envelope
     from bridge._internal.delivery.outcomes import Accounting
@@ -52,8 +51,10 @@ if TYPE_CHECKING:
     from bridge._internal.dsn import Dsn
     from bridge._internal.integrations.instrumentors import Instrumentation
     from bridge._internal.options import Options
+    from bridge._internal.sampling.decision import Decision
     from bridge._internal.semantics.inference import Semantics
-    from bridge._internal.tracing.segment import Decision, Segment
+    from bridge._internal.tracing.finished_span import SpanLike
+    from bridge._internal.tracing.segment import Segment
 
 
 class Client:

@@ -27,8 +27,8 @@ from bridge._internal.otel_private import (
 )
 from bridge._internal.propagation.propagator import SentryPropagator
 from bridge._internal.sampling.sampler import SentrySampler
+from bridge._internal.sampling.upstream import RemoteSpan
 from bridge._internal.tracing.provider import TracerProvider
-from bridge._internal.tracing.span import RemoteSpan
 from bridge._internal.wire.carrier import environment_carrier
 
 if TYPE_CHECKING:

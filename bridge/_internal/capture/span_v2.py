@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bridge._internal.capture.scope_data import ScopeLike
-    from bridge._internal.capture.transaction import PayloadOptions, SpanLike
+    from bridge._internal.capture.transaction import PayloadOptions
+    from bridge._internal.tracing.finished_span import SpanLike
 
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 _USER = {"id": "user.id", "username": "user.name", "email": "user.email", "ip_address": "user.ip_address"}

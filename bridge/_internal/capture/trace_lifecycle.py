@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bridge._internal.capture.ignore_spans import NameAndOp
-    from bridge._internal.capture.transaction import SpanLike
     from bridge._internal.context.scope import ScopeData
     from bridge._internal.delivery.envelope import Envelope
     from bridge._internal.delivery.sender import Sender
+    from bridge._internal.tracing.finished_span import SpanLike
     from bridge._internal.tracing.segment import Segment
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
@@ -21,54 +21,13 @@ from bridge._internal.semantics.inference import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from opentelemetry.trace import Link, Status
+    from opentelemetry.trace import Link
 
     from bridge._internal.capture.scope_data import ScopeLike
+    from bridge._internal.tracing.finished_span import SpanLike
 
 
 _KIND_NAMES = {kind: kind.name for kind in SpanKind}
-
-
-class SpanLike(Protocol):
-    """What is read of a span that has ended."""
-
-    is_local_root: bool
-    was_left_by_error: bool
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def kind(self) -> SpanKind: ...
-    @property
-    def attributes(self) -> Any: ...
-    @property
-    def status(self) -> Status: ...
-    @property
-    def start_time(self) -> int | None: ...
-    @property
-    def end_time(self) -> int | None: ...
-    @property
-    def events(self) -> Sequence[Any]: ...
-    @property
-    def links(self) -> Sequence[Link]: ...
-    @property
-    def resource(self) -> Any: ...
-    @property
-    def instrumentation_scope(self) -> Any: ...
-    @property
-    def trace_id(self) -> str: ...
-    @property
-    def span_id(self) -> str: ...
-    @property
-    def parent_span_id(self) -> str | None: ...
-    @property
-    def tags(self) -> Mapping[str, Any]: ...
-    @property
-    def measurements(self) -> Mapping[str, Mapping[str, Any]]: ...
-    @property
-    def origin(self) -> str: ...
-    @property
-    def custom_name(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as context_api
 from opentelemetry.context.context import Context
 
-from bridge._internal import active
+from bridge._internal import active, sources
 from bridge._internal.context.propagation_context import PropagationContext
 from bridge._internal.guard import report_fault
 from bridge._internal.otel_private import SPAN_KEY
@@ -181,8 +181,6 @@ class Scope:
 
         `before_breadcrumb` may change or drop it. The oldest go when there are more than `max_breadcrumbs`.
         """
-        from bridge._internal.context.breadcrumb import make_breadcrumb
-
         options = active.options()
         hook = None if options is None else options.before_breadcrumb
         kept = _DEFAULT_MAX_BREADCRUMBS if options is None else options.max_breadcrumbs
@@ -216,6 +214,27 @@ class Scope:
     def clear(self) -> None:
         """Remove everything from this layer."""
         self._write(lambda _: EMPTY)
+
+
+def make_breadcrumb(
+    fields: Mapping[str, Any],
+    hint: dict[str, Any],
+    before_breadcrumb: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None] | None,
+) -> dict[str, Any] | None:
+    """Return the breadcrumb with its defaults, after the user's hook; `None` if the hook dropped it.
+
+    A hook that raises is skipped and logged.
+    """
+    crumb = {key: value for key, value in fields.items() if value is not None}
+    crumb.setdefault("timestamp", sources.current.time_ns() / 1e9)
+    crumb.setdefault("type", "default")
+    if before_breadcrumb is None:
+        return crumb
+    try:
+        return before_breadcrumb(crumb, hint)
+    except Exception as error:  # a user's callback: skipped and logged
+        report_fault("context", "before_breadcrumb raised; the breadcrumb was kept as it was", error)
+        return crumb
 
 
 class SharedScope(Scope):

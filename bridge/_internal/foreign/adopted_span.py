@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bridge._internal.tracing.execution import execution
-from bridge._internal.tracing.span import ORIGIN_NATIVE, Span, SpanView, transaction_name_of
+from bridge._internal.foreign.span_view import SpanView
+from bridge._internal.tracing.segment import execution
+from bridge._internal.tracing.span import ORIGIN_NATIVE, Span, transaction_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,12 +15,13 @@ from bridge._internal.foreign.adopted_span import AdoptedSpan
 from bridge._internal.guard import guard
 from bridge._internal.options import Options
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG, SPAN_KEY, sampler_of_span
+from bridge._internal.sampling.decision import Decision
 from bridge._internal.sampling.foreign_sampler import follow
 from bridge._internal.sampling.sampler import sample_rand_for
-from bridge._internal.sampling.upstream import upstream_of
+from bridge._internal.sampling.upstream import RemoteSpan, upstream_of
 from bridge._internal.tracing.error_origin import note_span_of_error
-from bridge._internal.tracing.segment import Decision, Segment
-from bridge._internal.tracing.span import REQUEST_KINDS, RecordingSpan, RemoteSpan, parent_of
+from bridge._internal.tracing.segment import Segment
+from bridge._internal.tracing.span import REQUEST_KINDS, RecordingSpan, parent_of
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

@@ -17,11 +17,10 @@ from bridge._internal.context.scope import EMPTY, IsolationScope, Scopes, put, w
 from bridge._internal.guard import guard, report_fault
 from bridge._internal.options import Options
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG, SPAN_KEY
-from bridge._internal.propagation.continuation import may_continue
 from bridge._internal.propagation.trace_link import link_of
-from bridge._internal.sampling.upstream import Upstream, upstream_from_w3c
+from bridge._internal.sampling.upstream import RemoteSpan, Upstream, upstream_from_w3c
 from bridge._internal.semantics.inference import outgoing_url
-from bridge._internal.tracing.span import RemoteSpan, parent_of
+from bridge._internal.tracing.span import parent_of
 from bridge._internal.tracing.suppression import is_suppressed
 from bridge._internal.wire.baggage import BAGGAGE, SENTRY_PREFIX, Dsc, merge_baggage, split_baggage, split_reencoded
 from bridge._internal.wire.carrier import (
@@ -175,6 +174,13 @@ class SentryPropagator(TextMapPropagator):
             return _forked(without_span(extracted), None, base)
         remote = _remote_span(header, dsc, w3c, decides_twice=options.decides_twice)
         return _forked(extracted, remote, base)
+
+
+def may_continue(baggage_org_id: str | None, own_org_id: str | None, strict: bool) -> bool:
+    """Compare the organisation in the baggage with our own; `strict` also wants both or neither to be known."""
+    if baggage_org_id and own_org_id:
+        return baggage_org_id == own_org_id
+    return not strict or not (baggage_org_id or own_org_id)
 
 
 class _NothingExtracted(Context):

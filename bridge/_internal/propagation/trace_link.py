@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridge._internal.context import scope as scopes_of
+from bridge._internal.sampling.decision import format_flag, surrounding_dsc
 from bridge._internal.sampling.sampler import sample_rand_for
 from bridge._internal.sampling.upstream import upstream_of
-from bridge._internal.tracing.segment import format_flag, surrounding_dsc
 from bridge._internal.tracing.span import parent_of
 from bridge._internal.wire.tracestate import SENTRY_MEMBER
 

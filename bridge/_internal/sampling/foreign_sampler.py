@@ -8,8 +8,8 @@ from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
 from opentelemetry.sdk.trace.sampling import ParentBased, StaticSampler, TraceIdRatioBased
 
 from bridge._internal.otel_private import root_sampler
+from bridge._internal.sampling.decision import Decision
 from bridge._internal.sampling.sampler import randomness_of
-from bridge._internal.tracing.segment import Decision
 from bridge._internal.wire.sample_rand import backfill_sample_rand, format_sample_rand
 from bridge._internal.wire.tracestate import (
     OTEL_MEMBER,

@@ -11,8 +11,8 @@ from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
 from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 
 from bridge._internal.guard import report_fault
+from bridge._internal.sampling.decision import Decision, trace_state_for
 from bridge._internal.sampling.upstream import Sampled, Upstream, upstream_of
-from bridge._internal.tracing.segment import Decision, trace_state_for
 from bridge._internal.wire.sample_rand import (
     RANDOM_BITS,
     agreeing_sample_rand,

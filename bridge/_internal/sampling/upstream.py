@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.trace import SpanContext, TraceFlags
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from bridge._internal.wire.tracestate import OTEL_MEMBER, SENTRY_MEMBER, parse_ot_member, parse_sentry_member
 
 if TYPE_CHECKING:
     from opentelemetry.trace.span import TraceState
 
+    from bridge._internal.context.scope import Scopes
     from bridge._internal.wire.baggage import Dsc
     from bridge._internal.wire.tracestate import OtState
 
@@ -45,6 +46,19 @@ class Upstream:
         """OpenTelemetry's own sampling numbers (`ot=` in the trace state), if it sent any."""
         member = None if self.trace_state is None else self.trace_state.get(OTEL_MEMBER)
         return None if member is None else parse_ot_member(member)
+
+
+class RemoteSpan(NonRecordingSpan):
+    """A parent in another service, as headers told of it; brings the scopes that `extract` forked for it."""
+
+    def __init__(self, context: SpanContext, upstream: Upstream) -> None:
+        super().__init__(context)
+        self.upstream = upstream
+        self._bridge_scopes: Scopes | None = None
+
+    def without_scopes(self) -> RemoteSpan:
+        """Return the same parent, knowing of no scopes."""
+        return RemoteSpan(self.get_span_context(), self.upstream)
 
 
 def upstream_of(span: Any) -> Upstream | None:

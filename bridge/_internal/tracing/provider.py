@@ -29,20 +29,17 @@ from bridge._internal.otel_private import (
 )
 from bridge._internal.sampling.foreign_sampler import decision_of, side_by_side
 from bridge._internal.sampling.sampler import SentrySampler, SpanStart
-from bridge._internal.sampling.upstream import upstream_of
+from bridge._internal.sampling.upstream import RemoteSpan, upstream_of
 from bridge._internal.tracing.decorator import decorate
 from bridge._internal.tracing.error_origin import note_span_of_error
+from bridge._internal.tracing.light_spans import NO_OP, NoOpSpan, UnsampledSpan
 from bridge._internal.tracing.segment import Segment
 from bridge._internal.tracing.span import (
-    NO_OP,
     OP_ATTRIBUTE,
     REQUEST_KINDS,
     SOURCE_ATTRIBUTE,
-    NoOpSpan,
     RecordingSpan,
-    RemoteSpan,
     Span,
-    UnsampledSpan,
     parent_of,
 )
 from bridge._internal.tracing.suppression import SUPPRESS_TRACING_KEY, is_own_request, is_suppressed
@@ -59,8 +56,9 @@ if TYPE_CHECKING:
     from opentelemetry.util import types
 
     from bridge._internal.context.scope import Scopes
+    from bridge._internal.sampling.decision import Decision
     from bridge._internal.sampling.upstream import Upstream
-    from bridge._internal.tracing.segment import Decision, SegmentSink
+    from bridge._internal.tracing.segment import SegmentSink
 
 F = TypeVar("F")
 

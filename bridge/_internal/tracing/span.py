@@ -12,8 +12,6 @@ from opentelemetry import trace as trace_api
 from opentelemetry.sdk.trace import Event
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.trace import (
-    INVALID_SPAN_CONTEXT,
-    NonRecordingSpan,
     SpanContext,
     SpanKind,
     Status,
@@ -37,8 +35,8 @@ from bridge._internal.otel_private import (
 )
 from bridge._internal.semantics.inference import infer
 from bridge._internal.tracing.error_origin import note_span_of_error
-from bridge._internal.tracing.execution import execution
 from bridge._internal.tracing.lazy_traceback import Stack, is_plain
+from bridge._internal.tracing.segment import execution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +51,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from bridge._internal.context.scope import ScopeData, Scopes
-    from bridge._internal.sampling.upstream import Sampled, Upstream
+    from bridge._internal.sampling.upstream import Sampled
     from bridge._internal.tracing.provider import Tracer
     from bridge._internal.tracing.segment import Segment
 
@@ -559,39 +557,6 @@ def transaction_name_of(span: Any) -> str | None:
     return None if found.source == "url" else found.description
 
 
-class UnsampledSpan(LocalSpan, NonRecordingSpan):
-    """A span that was decided against, or that is deferred: valid ids and a decision to pass on, nothing more.
-
-    It keeps what it was started with, by reference, for the DSC's name and for `trace_propagation_targets`. Its ids are
-    made when somebody asks: most are never asked, and they are most of its cost (benchmarks/spans.py).
-    """
-
-    def __init__(
-        self,
-        tracer: Tracer,
-        segment: Segment,
-        name: str,
-        kind: SpanKind,
-        attributes: types.Attributes,
-        parent: trace_api.Span | SpanContext | None,
-        scopes: Scopes | None,
-    ) -> None:
-        self.segment = segment
-        self._tracer = tracer
-        self.name = name
-        self.kind = kind
-        self.attributes = attributes
-        self._parent_found = parent
-        self._bridge_scopes = scopes
-
-    def __getattr__(self, name: str) -> Any:
-        """Make the ids when they are first asked for."""
-        if name == "_context":
-            made = self._context_of(self._tracer.id_generator.generate_span_id())
-            return self.__dict__.setdefault(name, made)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-
 def span_id_of(parent: trace_api.Span | SpanContext | None) -> int | None:
     """Return the span id of a parent, whatever kind it is."""
     # By type first: asking for an abstract class costs as much as a third of writing the headers
@@ -603,153 +568,6 @@ def span_id_of(parent: trace_api.Span | SpanContext | None) -> int | None:
     if type(parent) is SpanContext:
         return parent.span_id
     return parent.get_span_context().span_id if isinstance(parent, trace_api.Span) else parent.span_id
-
-
-class NoOpSpan(Span, NonRecordingSpan):
-    """What `start_span` returns where there is nothing to trace: not initialised, or suppressed.
-
-    `silent`: under it Sentry's headers are not written either.
-    """
-
-    def __init__(self, context: SpanContext = INVALID_SPAN_CONTEXT, *, silent: bool = False) -> None:
-        super().__init__(context)
-        self.silent = silent
-
-
-NO_OP = NoOpSpan()
-"""The one that knows of no trace. It keeps nothing, so one is enough."""
-
-
-class RemoteSpan(NonRecordingSpan):
-    """A parent in another service, as headers told of it; brings the scopes that `extract` forked for it."""
-
-    def __init__(self, context: SpanContext, upstream: Upstream) -> None:
-        super().__init__(context)
-        self.upstream = upstream
-        self._bridge_scopes: Scopes | None = None
-
-    def without_scopes(self) -> RemoteSpan:
-        """Return the same parent, knowing of no scopes."""
-        return RemoteSpan(self.get_span_context(), self.upstream)
-
-
-class SpanView(Span):
-    """A span of somebody else's provider, with Sentry's vocabulary."""
-
-    def __init__(self, span: trace_api.Span, *, activates: bool = False) -> None:
-        self._span = span
-        self._activates = activates
-
-    @property
-    def viewed(self) -> trace_api.Span:
-        """The span behind this view: what OpenTelemetry's Context holds while it is active."""
-        return self._span
-
-    def get_span_context(self) -> SpanContext:
-        """Return the ids of the span behind this view."""
-        return self._span.get_span_context()
-
-    @property
-    def sampled(self) -> Sampled:
-        """Whether the span's own provider sampled it."""
-        return bool(self.get_span_context().trace_flags.sampled)
-
-    @property
-    def parent_span_id(self) -> str | None:
-        """The parent's span id, where the span tells it."""
-        parent = getattr(self._span, "parent", None)
-        return None if parent is None else f"{parent.span_id:016x}"
-
-    @property
-    def description(self) -> str | None:
-        """The span's name, where it tells it."""
-        name = getattr(self._span, "name", None)
-        return name if isinstance(name, str) else None
-
-    @description.setter
-    def description(self, value: str) -> None:
-        self._span.update_name(value)
-
-    @property
-    def op(self) -> str | None:
-        """The op that was given, if any."""
-        value = (getattr(self._span, "attributes", None) or {}).get(OP_ATTRIBUTE)
-        return value if isinstance(value, str) else None
-
-    @op.setter
-    def op(self, value: str | None) -> None:
-        if value is not None:
-            self._span.set_attribute(OP_ATTRIBUTE, value)
-
-    def set_tag(self, key: str, value: Any) -> None:
-        """Set a tag, which is an attribute on a span that is not ours."""
-        self._span.set_attribute(key, str(value))
-
-    def set_measurement(self, name: str, value: float, unit: str = "") -> None:
-        """Set a measurement, which is an attribute on a span that is not ours."""
-        self._span.set_attribute(name, value)
-
-    def end(self, end_time: int | None = None) -> None:
-        """End the span behind this view."""
-        self._span.end(end_time)
-
-    def set_attributes(self, attributes: Mapping[str, types.AttributeValue]) -> None:
-        """Set attributes of the span behind this view."""
-        self._span.set_attributes(attributes)
-
-    def set_attribute(self, key: str, value: types.AttributeValue) -> None:
-        """Set an attribute of the span behind this view."""
-        self._span.set_attribute(key, value)
-
-    def add_event(self, name: str, attributes: types.Attributes = None, timestamp: int | None = None) -> None:
-        """Add an event to the span behind this view."""
-        self._span.add_event(name, attributes, timestamp)
-
-    def add_link(self, context: SpanContext, attributes: types.Attributes = None) -> None:
-        """Add a link to the span behind this view."""
-        self._span.add_link(context, attributes)
-
-    def update_name(self, name: str) -> None:
-        """Rename the span behind this view."""
-        self._span.update_name(name)
-
-    def is_recording(self) -> bool:
-        """Whether the span behind this view records."""
-        return self._span.is_recording()
-
-    def _fail(self, error: BaseException) -> None:
-        if not is_error(error):
-            return
-        note_span_of_error(error, self._span)
-        if self.is_recording():
-            self.record_exception(error, escaped=True)
-            status = getattr(self._span, "status", None)
-            if status is None or status.status_code is StatusCode.UNSET:
-                self.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
-
-    def set_status(self, status: Status | StatusCode | str, description: str | None = None) -> None:
-        """Set the status of the span behind this view."""
-        self._span.set_status(status_of(status), description)
-
-    def record_exception(
-        self,
-        exception: BaseException,
-        attributes: types.Attributes = None,
-        timestamp: int | None = None,
-        escaped: bool = False,
-    ) -> None:
-        """Record an exception on the span behind this view."""
-        self._span.record_exception(exception, attributes, timestamp, escaped)
-
-
-def view(span: trace_api.Span) -> Span | None:
-    """Return a local span as `Span`, viewing one that another provider made; `None` if there is no local span."""
-    if isinstance(span, Span):
-        return span if span.get_span_context().is_valid else None
-    context = span.get_span_context()
-    if isinstance(context, SpanContext) and context.is_valid and not context.is_remote:
-        return SpanView(span)
-    return None
 
 
 def parent_of(context: Context) -> trace_api.Span | None:
