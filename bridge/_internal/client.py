@@ -19,8 +19,8 @@ from bridge._internal.capture.scope_data import SDK, apply_scope
 from bridge._internal.capture.timestamps import rfc3339
 from bridge._internal.capture.trace_lifecycle import StreamedSpans, WholeTransactions
 from bridge._internal.capture.transaction import PayloadOptions
-from bridge._internal.context import scope as scopes_of
-from bridge._internal.context.scope import ScopeData, run_event_processors
+from bridge._internal.context.context_values import active_span
+from bridge._internal.context.scope import EMPTY, ScopeData, current_scopes, global_scope, run_event_processors
 from bridge._internal.delivery import outcomes as reasons
 from bridge._internal.delivery.backpressure import Backpressure
 from bridge._internal.delivery.custom import CustomTransport
@@ -38,7 +38,6 @@ from bridge._internal.propagation.trace_link import TraceLink, link_of, link_of_
 from bridge._internal.semantics.inference import infer
 from bridge._internal.tracing.error_origin import span_of_error
 from bridge._internal.tracing.open_segments import OpenSegments
-from bridge._internal.tracing.span import parent_of
 from bridge._internal.version import __version__
 
 if TYPE_CHECKING:
@@ -202,7 +201,7 @@ class Client:
     # Errors and messages.
 
     def capture_exception(
-        self, error: BaseException, hint: Mapping[str, Any] | None = None, call: ScopeData = scopes_of.EMPTY
+        self, error: BaseException, hint: Mapping[str, Any] | None = None, call: ScopeData = EMPTY
     ) -> str | None:
         """Send an exception; the id of the event, or `None` if it was not sent."""
         if not self.sends:
@@ -226,7 +225,7 @@ class Client:
         message: str,
         level: str | None = None,
         hint: Mapping[str, Any] | None = None,
-        call: ScopeData = scopes_of.EMPTY,
+        call: ScopeData = EMPTY,
     ) -> str | None:
         """Send a message; its level is the scope's, else `info`, where it is not given."""
         if not self.sends:
@@ -243,7 +242,7 @@ class Client:
         self,
         event: Mapping[str, Any],
         hint: Mapping[str, Any] | None = None,
-        call: ScopeData = scopes_of.EMPTY,
+        call: ScopeData = EMPTY,
     ) -> str | None:
         """Send an event of the user's making, completed from the scopes; its id, or `None` if it was not sent."""
         if not self.sends:
@@ -260,9 +259,9 @@ class Client:
         link: TraceLink | None,
         default_level: str | None,
     ) -> str | None:
-        scopes = scopes_of.of()
+        scopes = current_scopes()
         link = link or link_of(context_api.get_current(), self.options, is_current=True)
-        layers = (scopes_of.global_scope()._read(), scopes.isolation._read(), scopes.current, call)
+        layers = (global_scope()._read(), scopes.isolation._read(), scopes.current, call)
         self._complete(event, layers, link, default_level)
         processed = run_event_processors(event, hint, layers)
         if processed is None:
@@ -315,7 +314,7 @@ class Client:
 
     def _link_for(self, error: BaseException) -> TraceLink:
         where = context_api.get_current()
-        active = getattr(parent_of(where), "segment", None)
+        active = getattr(active_span(where), "segment", None)
         span = span_of_error(error)
         segment = getattr(span, "segment", None)
         # Another root's span is of an earlier life of the same exception object, which is raised again here.
@@ -374,7 +373,7 @@ class Client:
             self._sender.worker.flush(seconds)
             self._closed = True
             self.collects_spans = False
-            self.open_segments.let_go_all()
+            self.open_segments.abandon_all()
             if isinstance(self._transport, HttpTransport | SpotlightTransport):
                 self._transport.stop_retrying()
             if self.options.console:
@@ -386,7 +385,7 @@ class Client:
     def accounting(self) -> Accounting:
         """Return where the spans are that were started sampled, since `init`."""
         for segment in self.open_segments.all():
-            segment.tell_started()
+            segment.report_started()
         return self.outcomes.accounting()
 
 

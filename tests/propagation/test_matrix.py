@@ -10,7 +10,7 @@ from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind
 
 import bridge
-from bridge._internal.context.scope import attached
+from bridge._internal.context.context_values import attached
 from bridge._internal.wire.baggage import parse_dsc
 from bridge.testing import BridgeCapture, capture
 

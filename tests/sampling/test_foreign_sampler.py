@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace.sampling import (
 from opentelemetry.trace import SpanKind
 
 import bridge
-from bridge._internal.sampling.foreign_sampler import rate_of
+from bridge._internal.sampling.foreign_sampler import sampler_rate
 from bridge._internal.wire.baggage import parse_dsc
 from bridge.otel import SentrySampler
 from bridge.otel import TracerProvider as BridgeProvider
@@ -168,7 +168,7 @@ def test_sentry_wants_a_child_that_opentelemetry_drops() -> None:
 )
 def test_the_rate_of_a_sampler(sampler: Sampler, head: float | None, continued: float | None) -> None:
     """Known for OpenTelemetry's own samplers; a parent-based one has none for what it continues."""
-    assert (rate_of(sampler, at_head=True), rate_of(sampler, at_head=False)) == (head, continued)
+    assert (sampler_rate(sampler, at_head=True), sampler_rate(sampler, at_head=False)) == (head, continued)
 
 
 class Ids(list[int]):

@@ -9,12 +9,11 @@ from bridge._internal import sources
 from bridge._internal.capture.ignore_spans import is_ignored, without_ignored
 from bridge._internal.capture.span_v2 import segment_attributes, streamed_span
 from bridge._internal.capture.transaction import transaction_payload
-from bridge._internal.context import scope as scopes_of
-from bridge._internal.context.scope import run_event_processors
+from bridge._internal.context.scope import global_scope, run_event_processors
 from bridge._internal.delivery import outcomes as reasons
 from bridge._internal.delivery.containers import span_containers
 from bridge._internal.delivery.envelope import SPAN_CATEGORY, TRANSACTION, TRANSACTION_CATEGORY, Item
-from bridge._internal.foreign.adopted_span import readable
+from bridge._internal.foreign.adopted_span import finished_spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,7 +70,7 @@ class WholeTransactions:
         sender, options, watcher = self._sender, self._sender.options, self._sender.watcher
         event: dict[str, Any] | None = transaction_payload(
             root,
-            readable(children),
+            finished_spans(children),
             event_id=sources.current.transaction_id(),
             layers=layers,
             options=sender.payload_options,
@@ -133,7 +132,7 @@ class StreamedSpans:
         common = segment_attributes(root, layers=layers, options=options)
         made = [
             streamed_span(span, is_segment=span is root, common=common, layers=layers, options=options)
-            for span in readable(spans)
+            for span in finished_spans(spans)
         ]
         containers, too_large = span_containers(chosen_spans(sender, made, _name_and_op_v2))
         sender.outcomes.lost(reasons.SEND_ERROR, SPAN_CATEGORY, too_large)
@@ -142,7 +141,7 @@ class StreamedSpans:
 
 def layers_of(segment: Segment) -> tuple[ScopeData, ScopeData, ScopeData]:
     """Return the scopes that a segment is sent with, the global one first: those of its root, not the caller's."""
-    return scopes_of.global_scope()._read(), segment.scopes.isolation._read(), segment.current_scope
+    return global_scope()._read(), segment.scopes.isolation._read(), segment.current_scope
 
 
 def chosen_spans(

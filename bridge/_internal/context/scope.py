@@ -19,15 +19,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
-from opentelemetry.context.context import Context
 
 from bridge._internal import active, sources
+from bridge._internal.context.context_values import attached, with_value, without_span
 from bridge._internal.context.propagation_context import PropagationContext
 from bridge._internal.guard import report_fault
 from bridge._internal.otel_private import SPAN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from opentelemetry.context.context import Context
 
     EventProcessor = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None]
 
@@ -316,14 +318,7 @@ class Scopes:
         return Scopes(self.current, self.isolation.fork_beside(), PropagationContext(remote))
 
 
-def put(context: Context, key: str, value: object) -> Context:
-    """Return a copy of the Context with one value more; one copy of the dict where `set_value` makes two."""
-    derived = Context(context)
-    dict.__setitem__(derived, key, value)
-    return derived
-
-
-def find(context: Context) -> Scopes | None:
+def find_scopes(context: Context) -> Scopes | None:
     """Return the scopes in force in a Context (rules 1 to 3), or `None`."""
     entry: Any = context.get(SCOPES_KEY)
     span = context.get(SPAN_KEY)
@@ -334,25 +329,27 @@ def find(context: Context) -> Scopes | None:
     return entry  # type: ignore[no-any-return]  # the value type of a Context is object
 
 
-def of(context: Context | None = None) -> Scopes:
+def current_scopes(context: Context | None = None) -> Scopes:
     """Return the scopes in force, making a fresh isolation scope where there is none (rule 4).
 
     With no Context given it is the current one, and what was made is kept for as long as that is attached. A fresh
     scope for a Context that is not attached belongs to the caller alone.
     """
-    where = context_api.get_current() if context is None else context
-    found = find(where)
+    is_current = context is None or context is context_api.get_current()
+    if context is None:
+        context = context_api.get_current()
+    found = find_scopes(context)
     if found is not None:
         return found
-    made = Scopes(EMPTY, IsolationScope(), PropagationContext(of_process=True), owner=where.get(SPAN_KEY))
-    if context is None or context is context_api.get_current():
-        context_api.attach(with_scopes(where, made))  # no token: whoever attached `where` restores
+    made = Scopes(EMPTY, IsolationScope(), PropagationContext(of_process=True), owner=context.get(SPAN_KEY))
+    if is_current:
+        context_api.attach(with_scopes(context, made))  # no token: the detach of that Context restores
     return made
 
 
 def with_scopes(context: Context, scopes: Scopes) -> Context:
     """Return the Context with this entry."""
-    return put(context, SCOPES_KEY, scopes)
+    return with_value(context, SCOPES_KEY, scopes)
 
 
 class CurrentScope(Scope):
@@ -361,11 +358,11 @@ class CurrentScope(Scope):
     __slots__ = ()
 
     def _read(self) -> ScopeData:
-        found = find(context_api.get_current())
+        found = find_scopes(context_api.get_current())
         return EMPTY if found is None else found.current
 
     def _write(self, change: Callable[[ScopeData], ScopeData]) -> None:
-        scopes = of()
+        scopes = current_scopes()
         context = context_api.get_current()
         span: Any = context.get(SPAN_KEY)
         nested = scopes.nested and scopes.owner is span
@@ -388,7 +385,7 @@ def global_scope() -> SharedScope:
 
 def isolation_scope() -> IsolationScope:
     """Return the isolation scope of the request or job that runs."""
-    return of().isolation
+    return current_scopes().isolation
 
 
 def current_scope() -> CurrentScope:
@@ -399,7 +396,7 @@ def current_scope() -> CurrentScope:
 @contextmanager
 def new_scope() -> Iterator[Scope]:
     """Fork the current scope for a block; what is written to it there is gone afterwards."""
-    context, scopes = context_api.get_current(), of()
+    context, scopes = context_api.get_current(), current_scopes()
     entry = Scopes(scopes.current, scopes.isolation, scopes.propagation, context.get(SPAN_KEY), nested=True)
     with attached(with_scopes(context, entry)):
         yield _current_scope
@@ -408,7 +405,7 @@ def new_scope() -> Iterator[Scope]:
 @contextmanager
 def new_isolation_scope() -> Iterator[IsolationScope]:
     """Fork the isolation scope and the current scope for a block, with a fresh trace."""
-    context, scopes = context_api.get_current(), of()
+    context, scopes = context_api.get_current(), current_scopes()
     entry = scopes.fork(context.get(SPAN_KEY))
     entry.nested = True
     with attached(with_scopes(context, entry)):
@@ -418,25 +415,10 @@ def new_isolation_scope() -> Iterator[IsolationScope]:
 @contextmanager
 def new_trace() -> Iterator[None]:
     """Start from a fresh trace for a block, with no span active; the scopes stay."""
-    context, scopes = context_api.get_current(), of()
+    context, scopes = context_api.get_current(), current_scopes()
     entry = Scopes(scopes.current, scopes.isolation, PropagationContext(), nested=True)
     with attached(with_scopes(without_span(context), entry)):
         yield
-
-
-def without_span(context: Context) -> Context:
-    """Return the Context with no span active."""
-    return Context({key: value for key, value in context.items() if key != SPAN_KEY})
-
-
-@contextmanager
-def attached(context: Context) -> Iterator[None]:
-    """Make a Context current for a block."""
-    token = context_api.attach(context)
-    try:
-        yield
-    finally:
-        context_api.detach(token)
 
 
 def run_event_processors(

@@ -95,6 +95,6 @@ class AdoptedSpan(SpanView):
             segment.own_scope = data
 
 
-def readable(spans: Sequence[Any]) -> list[Any]:
+def finished_spans(spans: Sequence[Any]) -> list[Any]:
     """Return finished spans as payloads are made of them: those of other providers read as ours."""
     return [span if isinstance(span, Span) else AdoptedSpan(span) for span in spans]

@@ -10,18 +10,19 @@ from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import TraceFlags
 
 from bridge._internal import active
-from bridge._internal.context import scope as scopes_of
+from bridge._internal.context.context_values import active_span
+from bridge._internal.context.scope import current_scopes, find_scopes
 from bridge._internal.foreign.adopted_span import AdoptedSpan
 from bridge._internal.guard import guard
 from bridge._internal.options import Options
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG, SPAN_KEY, sampler_of_span
 from bridge._internal.sampling.decision import Decision
-from bridge._internal.sampling.foreign_sampler import follow
+from bridge._internal.sampling.foreign_sampler import foreign_decision
 from bridge._internal.sampling.sampler import sample_rand_for
 from bridge._internal.sampling.upstream import RemoteSpan, upstream_of
 from bridge._internal.tracing.error_origin import note_span_of_error
 from bridge._internal.tracing.segment import Segment
-from bridge._internal.tracing.span import REQUEST_KINDS, RecordingSpan, parent_of
+from bridge._internal.tracing.span import REQUEST_KINDS, RecordingSpan
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -64,18 +65,18 @@ class SentrySpanProcessor(SpanProcessor):
         if isinstance(span, RecordingSpan):
             return
         try:
-            where = context_api.get_current() if parent_context is None else parent_context
-            self._adopt(span, where, is_current=parent_context is None)
+            context = context_api.get_current() if parent_context is None else parent_context
+            self._adopt(span, context, is_current=parent_context is None)
         except Exception as error:
             with guard("capture", "the start of a span of another provider could not be noted"):
                 raise error
 
-    def _adopt(self, span: Any, where: Context, *, is_current: bool) -> None:
-        parent: Any = where.get(SPAN_KEY)
+    def _adopt(self, span: Any, context: Context, *, is_current: bool) -> None:
+        parent: Any = context.get(SPAN_KEY)
         segment: Segment | None = getattr(parent, "segment", None)
-        scopes = scopes_of.find(where)
+        scopes = find_scopes(context)
         if segment is None:
-            segment = self._root(span, parent_of(where), where, is_current=is_current)
+            segment = self._root(span, active_span(context), context, is_current=is_current)
             scopes = segment.scopes
         elif segment.closed:
             segment = segment.follow_up(scopes)
@@ -97,25 +98,25 @@ class SentrySpanProcessor(SpanProcessor):
         if segment.sends and segment.options.capture_span_exceptions and segment.sink is not None:
             _capture_recorded_exceptions(span, segment.sink)
 
-    def _root(self, span: Any, parent: Any, where: Context, *, is_current: bool) -> Segment:
-        options, context = self.options, span.get_span_context()
-        scopes = scopes_of.of(None if is_current or where is context_api.get_current() else where)
+    def _root(self, span: Any, parent: Any, context: Context, *, is_current: bool) -> Segment:
+        options, span_context = self.options, span.get_span_context()
+        scopes = current_scopes(None if is_current or context is context_api.get_current() else context)
         if span.kind in REQUEST_KINDS:
             scopes = scopes.for_root_of_request(parent if isinstance(parent, RemoteSpan) else None)
         upstream = None if parent is None else upstream_of(parent)
         if upstream is None:
-            scopes.propagation.adopt(lambda: int(context.trace_id))
+            scopes.propagation.adopt(lambda: int(span_context.trace_id))
         sink = self.sink
         decision = _decision(span, upstream, options)
         if decision.sampled is False and sink is not None:
             sink.root_not_sampled(decision)
         return Segment(
-            context.trace_id,
+            span_context.trace_id,
             decision,
             scopes,
             options,
             sink,
-            context.trace_flags & RANDOM_TRACE_FLAG,
+            span_context.trace_flags & RANDOM_TRACE_FLAG,
             upstream,
         )
 
@@ -154,15 +155,15 @@ def _capture_recorded_exceptions(span: Any, sink: SegmentSink) -> None:
 
 def _decision(span: Any, upstream: Upstream | None, options: Options) -> Decision:
     """Return what the provider's sampler decided; with tracing off nothing is sent, whatever it did."""
-    context = span.get_span_context()
+    span_context = span.get_span_context()
     if not options.tracing_enabled:
         sampled = None if upstream is None else upstream.sampled
-        return Decision(sampled, sample_rand_for(context.trace_id, upstream), record=False)
-    return follow(
-        bool(context.trace_flags & TraceFlags.SAMPLED),
-        trace_id=context.trace_id,
+        return Decision(sampled, sample_rand_for(span_context.trace_id, upstream), record=False)
+    return foreign_decision(
+        bool(span_context.trace_flags & TraceFlags.SAMPLED),
+        trace_id=span_context.trace_id,
         upstream=upstream,
         sampler=sampler_of_span(span),
-        trace_state=context.trace_state,
+        trace_state=span_context.trace_state,
         record=True,
     )

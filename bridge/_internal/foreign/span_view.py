@@ -127,7 +127,7 @@ class SpanView(Span):
         self._span.record_exception(exception, attributes, timestamp, escaped)
 
 
-def view(span: trace_api.Span) -> Span | None:
+def span_view(span: trace_api.Span) -> Span | None:
     """Return a local span as `Span`, viewing one that another provider made; `None` if there is no local span."""
     if isinstance(span, Span):
         return span if span.get_span_context().is_valid else None

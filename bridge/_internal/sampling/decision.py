@@ -82,12 +82,12 @@ class Decision:
         return self._threshold
 
 
-def format_flag(sampled: bool) -> str:
+def format_sampled(sampled: bool) -> str:
     """Write a decision as a DSC has it."""
     return "true" if sampled else "false"
 
 
-def surrounding_dsc(trace_id: int, sample_rand: str, options: Options) -> Dsc:
+def base_dsc(trace_id: int, sample_rand: str, options: Options) -> Dsc:
     """Return the DSC for what is sent with no span: no transaction, no rate, no decision."""
     dsc = Dsc(trace_id=f"{trace_id:032x}")
     if options.dsn is not None:

@@ -10,7 +10,7 @@ from opentelemetry.trace import TraceFlags
 
 from bridge._internal import forking
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG
-from bridge._internal.sampling.decision import format_flag, surrounding_dsc, trace_state_for
+from bridge._internal.sampling.decision import base_dsc, format_sampled, trace_state_for
 from bridge._internal.wire.baggage import Dsc
 from bridge._internal.wire.sample_rand import format_sample_rate
 
@@ -79,7 +79,7 @@ class Segment:
     _follows: Segment | None = None  # the first of its trace here, if it is not that itself
     _streams = False
     started = 0  # spans that were started here, of them:
-    _told = 0  # those that the sink was told of
+    _reported = 0  # those that the sink was told of
     _handed_over = 0  # those that were handed over to be sent, or given up
     _overflow = 0
     _dsc: Dsc | None = None
@@ -175,15 +175,15 @@ class Segment:
         """The current scope's data to send with: what was in force at the start, or what the root's block wrote."""
         return self.scopes.current if self.own_scope is None else self.own_scope
 
-    def tell_started(self) -> None:
+    def report_started(self) -> None:
         """Tell the sink of the spans that were started here since this was last called.
 
         One call for many spans: counting each in the client's books would cost as much as the span's lock.
         """
         with self.lock:
-            untold, self._told = self.started - self._told, self.started
-        if untold and self.sink is not None:
-            self.sink.spans_started(untold)
+            unreported, self._reported = self.started - self._reported, self.started
+        if unreported and self.sink is not None:
+            self.sink.spans_started(unreported)
 
     def keep(self, span: SpanLike) -> bool:
         """Keep an ended child until its root ends, if that is all there is to do; for whoever holds the lock."""
@@ -225,9 +225,9 @@ class Segment:
             finished, self._finished = self._finished, []
             self.closed = True
             self._handed_over += 1 + len(finished) + self._overflow
-            untold, self._told = self.started - self._told, self.started
+            unreported, self._reported = self.started - self._reported, self.started
         if self.sink is not None:
-            self.sink.spans_started(untold)
+            self.sink.spans_started(unreported)
             self.sink.segment_ended(self, finished, self._overflow)
 
     def _send_late(self, span: SpanLike) -> None:
@@ -235,7 +235,7 @@ class Segment:
             if self.abandoned:
                 return
             self._handed_over += 1
-        self.tell_started()
+        self.report_started()
         if self.sink is None:
             return
         if self._streams:
@@ -253,17 +253,17 @@ class Segment:
         with self.lock:
             finished, self._finished = self._finished, []
             self._handed_over += len(finished)
-        self.tell_started()
+        self.report_started()
         if finished:
             self.sink.spans_ended(self, finished)
 
-    def let_go(self) -> None:
+    def abandon(self) -> None:
         """Give up everything that was started here and not sent: it is lost, and what ends from now on with it."""
         with self.lock:
             lost, self._handed_over = self.started - self._handed_over, self.started
             self._finished = []
             self.closed = self.abandoned = True
-        self.tell_started()
+        self.report_started()
         if self.sink is not None and lost:
             self.sink.spans_lost(lost, with_root=True)
 
@@ -271,14 +271,14 @@ class Segment:
         """Forget what is here, in a forked child: the parent sends it. What starts from now on follows up."""
         self.lock = threading.RLock()
         self._finished = []
-        self._told = self.started
+        self._reported = self.started
         self.closed = True
 
     def __del__(self) -> None:
         # Nobody holds a span of this segment any more: those that did not end never will.
         unsent = self.started - self._handed_over
         if unsent > 0 and self.sink is not None and self._process == forking.generation:
-            self.tell_started()
+            self.report_started()
             self.sink.spans_lost(unsent, with_root=False)
 
     def dsc(self) -> Dsc:
@@ -295,18 +295,18 @@ class Segment:
         dsc = self.upstream.dsc
         if not dsc or not self.decision.overrides or self.sampled is None:
             return dsc
-        decided = Dsc(dsc, sampled=format_flag(self.sampled))
+        decided = Dsc(dsc, sampled=format_sampled(self.sampled))
         if self.decision.sample_rate is not None:
             decided["sample_rate"] = format_sample_rate(self.decision.sample_rate)
         decided.setdefault("sample_rand", self.decision.sample_rand)
         return decided
 
     def _head_dsc(self) -> Dsc:
-        dsc = surrounding_dsc(self.trace_id, self.decision.sample_rand, self.options)
+        dsc = base_dsc(self.trace_id, self.decision.sample_rand, self.options)
         if self.decision.sample_rate is not None:
             dsc["sample_rate"] = format_sample_rate(self.decision.sample_rate)
         if self.sampled is not None:
-            dsc["sampled"] = format_flag(self.sampled)
+            dsc["sampled"] = format_sampled(self.sampled)
         root = self.root
         if root is not None and (name := root.transaction_name()):
             dsc["transaction"] = name

@@ -18,14 +18,13 @@ from opentelemetry.trace import (
     StatusCode,
 )
 
-from bridge._internal.context.scope import put
+from bridge._internal.context.context_values import with_span
 from bridge._internal.guard import guard, report_fault
 from bridge._internal.otel_private import (
     EXCEPTION_ESCAPED,
     EXCEPTION_MESSAGE,
     EXCEPTION_STACKTRACE,
     EXCEPTION_TYPE,
-    SPAN_KEY,
     event_attributes,
     freeze,
     scope_of_tracer,
@@ -35,7 +34,7 @@ from bridge._internal.otel_private import (
 )
 from bridge._internal.semantics.inference import infer
 from bridge._internal.tracing.error_origin import note_span_of_error
-from bridge._internal.tracing.lazy_traceback import Stack, is_plain
+from bridge._internal.tracing.lazy_traceback import LazyTraceback, is_plain
 from bridge._internal.tracing.segment import execution
 
 if TYPE_CHECKING:
@@ -171,7 +170,7 @@ class Span(trace_api.Span):
 
     def __enter__(self) -> Self:
         if self._activates and self._token is None:
-            self._token = context_api.attach(put(context_api.get_current(), SPAN_KEY, self.viewed))
+            self._token = context_api.attach(with_span(context_api.get_current(), self.viewed))
         return self
 
     def __exit__(
@@ -440,7 +439,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
             if kind.__module__ in ("builtins", "", None)
             else f"{kind.__module__}.{kind.__qualname__}",
             EXCEPTION_MESSAGE: message,
-            EXCEPTION_STACKTRACE: Stack(error, message),
+            EXCEPTION_STACKTRACE: LazyTraceback(error, message),
             EXCEPTION_ESCAPED: str(escaped),
         }
         return self._keep_event("exception", given, timestamp)
@@ -568,12 +567,6 @@ def span_id_of(parent: trace_api.Span | SpanContext | None) -> int | None:
     if type(parent) is SpanContext:
         return parent.span_id
     return parent.get_span_context().span_id if isinstance(parent, trace_api.Span) else parent.span_id
-
-
-def parent_of(context: Context) -> trace_api.Span | None:
-    """Return the span that a Context's children have as parent, whatever made it."""
-    span = context.get(SPAN_KEY)
-    return span if isinstance(span, trace_api.Span) else None
 
 
 REQUEST_KINDS = frozenset({SpanKind.SERVER, SpanKind.CONSUMER})
