@@ -38,6 +38,7 @@ from bridge._internal.guard import guard
 from bridge._internal.integrations.celery import support_celery
 from bridge._internal.options import Options, resolve
 from bridge._internal.propagation.propagator import SentryPropagator
+from bridge._internal.tracing.block_error import record_block_error
 from bridge._internal.tracing.decorator import decorate
 from bridge._internal.tracing.light_spans import NO_OP
 from bridge._internal.tracing.provider import Tracer, with_op_and_source
@@ -291,9 +292,8 @@ class _TracedCall:
 
     def end(self, span: trace_api.Span, error: BaseException | None) -> None:
         """Record what left the function, if it is an error, and end the span."""
-        ending = span_view(span) or span
-        if error is not None and isinstance(ending, Span):
-            ending._fail(error)
+        if error is not None:
+            record_block_error(span, error)
         span.end()
 
 
@@ -332,7 +332,7 @@ def use_span(span: trace_api.Span | None, end_on_exit: bool = False) -> Iterator
             yield span
     except BaseException as error:
         if isinstance(span, Span):
-            span._fail(error)
+            record_block_error(span.viewed, error)
         raise
     finally:
         if end_on_exit and span is not None:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
-from bridge._internal.tracing.error_origin import note_span_of_error
-from bridge._internal.tracing.span import OP_ATTRIBUTE, Span, is_error, status_of
+from bridge._internal.tracing.span import OP_ATTRIBUTE, Span, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,16 +100,6 @@ class SpanView(Span):
     def is_recording(self) -> bool:
         """Whether the span behind this view records."""
         return self._span.is_recording()
-
-    def _fail(self, error: BaseException) -> None:
-        if not is_error(error):
-            return
-        note_span_of_error(error, self._span)
-        if self.is_recording():
-            self.record_exception(error, escaped=True)
-            status = getattr(self._span, "status", None)
-            if status is None or status.status_code is StatusCode.UNSET:
-                self.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
 
     def set_status(self, status: Status | StatusCode | str, description: str | None = None) -> None:
         """Set the status of the span behind this view."""

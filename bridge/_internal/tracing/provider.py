@@ -12,7 +12,7 @@ from opentelemetry import trace as trace_api
 from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
-from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, TraceFlags
 
 from bridge._internal.context.context_values import active_span, with_span
 from bridge._internal.context.scope import SCOPES_KEY, current_scopes, find_scopes, with_scopes
@@ -30,8 +30,8 @@ from bridge._internal.otel_private import (
 from bridge._internal.sampling.foreign_sampler import decision_from_result, independent_decisions
 from bridge._internal.sampling.sampler import SentrySampler, SpanStart
 from bridge._internal.sampling.upstream import RemoteSpan, upstream_of
+from bridge._internal.tracing.block_error import record_block_error_as_otel
 from bridge._internal.tracing.decorator import decorate
-from bridge._internal.tracing.error_origin import note_span_of_error
 from bridge._internal.tracing.light_spans import NO_OP, NoOpSpan, UnsampledSpan
 from bridge._internal.tracing.segment import Segment
 from bridge._internal.tracing.span import OP_ATTRIBUTE, REQUEST_KINDS, SOURCE_ATTRIBUTE, RecordingSpan, Span
@@ -428,9 +428,13 @@ class CurrentSpan:
 
     def end(self, span: trace_api.Span, error: BaseException | None) -> None:
         """End the span of one call of a decorated function."""
-        if isinstance(error, Exception):
+        if error is not None:
+            if isinstance(span, RecordingSpan) and isinstance(error, Exception) and span.is_recording():
+                span.was_left_by_error = True
             record_exception, set_status_on_exception = self._start[-2:]
-            _record_failure(span, error, record_exception, set_status_on_exception)
+            record_block_error_as_otel(
+                span, error, record_exception=record_exception, set_status_on_exception=set_status_on_exception
+            )
         if self._end_on_exit:
             span.end()
 
@@ -455,18 +459,3 @@ class CurrentSpan:
     def __call__(self, func: F) -> F:
         """Decorate a function: each call gets a span of its own."""
         return decorate(func, lambda: self)
-
-
-def _record_failure(
-    span: trace_api.Span, error: Exception, record_exception: bool, set_status_on_exception: bool
-) -> None:
-    """Record an exception as OpenTelemetry's `use_span` does."""
-    note_span_of_error(error, span)
-    if not span.is_recording():
-        return
-    if isinstance(span, Span):
-        span.was_left_by_error = True
-    if record_exception:
-        span.record_exception(error)
-    if set_status_on_exception:
-        span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from time import time_ns
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -33,6 +32,7 @@ from bridge._internal.otel_private import (
     span_limits,
 )
 from bridge._internal.semantics.inference import infer
+from bridge._internal.tracing.block_error import record_block_error
 from bridge._internal.tracing.error_origin import note_span_of_error
 from bridge._internal.tracing.lazy_traceback import LazyTraceback, is_plain
 from bridge._internal.tracing.segment import execution
@@ -59,13 +59,6 @@ SOURCE_ATTRIBUTE = "sentry.source"
 HTTP_STATUS_ATTRIBUTE = "http.response.status_code"
 ORIGIN_NATIVE = "auto.otel"
 ORIGIN_MANUAL = "manual"
-
-
-def is_error(error: BaseException) -> bool:
-    """Whether an exception that leaves a block means that the block failed."""
-    if isinstance(error, SystemExit):
-        return error.code not in (None, 0)
-    return not isinstance(error, asyncio.CancelledError | GeneratorExit)
 
 
 def status_of(status: Status | StatusCode | str) -> Status | StatusCode:
@@ -180,13 +173,8 @@ class Span(trace_api.Span):
         if token is not None:
             context_api.detach(token)
         if exc is not None:
-            self._fail(exc)
+            record_block_error(self.viewed, exc)
         self.end()
-
-    def _fail(self, error: BaseException) -> None:
-        """Take note of an exception that leaves the span's block."""
-        if is_error(error):
-            note_span_of_error(error, self)
 
 
 class LocalSpan(Span):
@@ -480,13 +468,6 @@ class RecordingSpan(LocalSpan, SdkSpan):
             Span.__exit__(self, exc_type, exc, tb)
         else:
             SdkSpan.__exit__(self, exc_type, exc, tb)
-
-    def _fail(self, error: BaseException) -> None:
-        if not is_error(error) or not self.is_recording():
-            return
-        self.record_exception(error, escaped=True)
-        if self._status.status_code is StatusCode.UNSET:
-            self.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
 
     def _note_own_scope(self, data: ScopeData) -> None:
         """Take what the root's own block wrote to its current scope; other tasks' and threads' writes are theirs."""
