@@ -38,7 +38,7 @@ from bridge._internal.guard import guard
 from bridge._internal.integrations.celery import support_celery
 from bridge._internal.options import Options, resolve
 from bridge._internal.propagation.propagator import SentryPropagator
-from bridge._internal.tracing.block_error import record_block_error
+from bridge._internal.tracing.block_error import record_block_error, record_block_error_as_otel
 from bridge._internal.tracing.decorator import decorate
 from bridge._internal.tracing.light_spans import NO_OP
 from bridge._internal.tracing.provider import Tracer, with_op_and_source
@@ -323,7 +323,11 @@ def _traced(func: F, name: str | None, op: str | None, attributes: types.Attribu
 
 @contextmanager
 def use_span(span: trace_api.Span | None, end_on_exit: bool = False) -> Iterator[trace_api.Span | None]:
-    """Make a span active for a block; `None` is no active span. An exception is recorded on the span."""
+    """Make a span active for a block; `None` is no active span.
+
+    An exception that leaves the block is recorded on the span: on a span of another provider as OpenTelemetry's own
+    `use_span` does.
+    """
     where = context_api.get_current()
     behind = span.viewed if isinstance(span, Span) else span
     context = _context_of(None) if behind is None else with_span(where, behind)
@@ -333,6 +337,8 @@ def use_span(span: trace_api.Span | None, end_on_exit: bool = False) -> Iterator
     except BaseException as error:
         if isinstance(span, Span):
             record_block_error(span.viewed, error)
+        elif span is not None:
+            record_block_error_as_otel(span, error)
         raise
     finally:
         if end_on_exit and span is not None:
