@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from opentelemetry.context.context import Context
+    from opentelemetry.trace import Span
 
     EventProcessor = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None]
 
@@ -295,7 +296,7 @@ class Scopes:
         current: ScopeData,
         isolation: IsolationScope,
         propagation: PropagationContext,
-        owner: Any = None,
+        owner: object = None,
         nested: bool = False,
     ) -> None:
         self.current = current
@@ -304,14 +305,14 @@ class Scopes:
         self.owner = owner
         self.nested = nested  # written within a new_scope() or isolation_scope() of the owner's block
 
-    def fork(self, owner: Any, remote: Any = None, *, for_request: bool = False) -> Scopes:
+    def fork(self, owner: object, remote: Span | None = None, *, for_request: bool = False) -> Scopes:
         """Return the same data behind an isolation scope and a trace of its own, or the upstream's trace."""
         isolation = self.isolation.fork(for_request=for_request)
         fresh = remote is not None or for_request
         propagation = PropagationContext(remote) if fresh else self.propagation.forked()
         return Scopes(self.current, isolation, propagation, owner)
 
-    def for_root_of_request(self, remote: Any) -> Scopes:
+    def for_root_of_request(self, remote: Span | None) -> Scopes:
         """Return the scopes of a request whose root starts here: these, if they wait for one, else a fork."""
         if self.isolation.claim():
             return self
@@ -375,7 +376,7 @@ class CurrentScope(Scope):
     def _write(self, change: Callable[[ScopeData], ScopeData]) -> None:
         scopes = current_scopes()
         context = context_api.get_current()
-        span: Any = context.get(SPAN_KEY)
+        span = context.get(SPAN_KEY)
         nested = scopes.nested and scopes.owner is span
         data = change(scopes.current)
         entry = Scopes(data, scopes.isolation, scopes.propagation, span, nested)

@@ -67,9 +67,10 @@ def link_of_span(span: Span, segment: Segment) -> TraceLink:
 
 
 def _link_without_span(propagation: PropagationContext, options: Options) -> TraceLink:
-    if propagation.remote is not None:
+    upstream = None if propagation.remote is None else upstream_of(propagation.remote)
+    if propagation.remote is not None and upstream is not None:
         parent_span_id = propagation.remote.get_span_context().span_id
-        return _continued_link(propagation.remote.upstream, propagation.span_id, parent_span_id, options)
+        return _continued_link(upstream, propagation.span_id, parent_span_id, options)
     trace_id = propagation.trace_id
     dsc = base_dsc(trace_id, sample_rand_for(trace_id, None), options)
     return TraceLink(trace_id, propagation.span_id, None, None, dsc)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from opentelemetry.trace import TraceFlags
 
@@ -34,6 +34,7 @@ BATCH_SPANS = 1000
 """Finished spans that wait at most before they are sent, where spans are streamed."""
 
 
+@runtime_checkable
 class SegmentSink(Protocol):
     """Where segments go: the client."""
 
