@@ -53,11 +53,19 @@ class SentryPropagator(TextMapPropagator):
 
     What it wraps runs first, into a carrier of our own, and the result is written once: so nothing depends on an
     order, user baggage and `traceparent` stay, and no header is ever written twice. Never raises.
+
+    It goes by the options that it is given, else by those of the active client.
     """
 
-    def __init__(self, wrapped: TextMapPropagator | None = None) -> None:
+    def __init__(self, wrapped: TextMapPropagator | None = None, *, options: Options | None = None) -> None:
         self.wrapped = wrapped
+        self._options = options
         self._targets: tuple[Options, Targets | None] | None = None
+
+    @property
+    def options(self) -> Options:
+        """Those that were given, else those of the active client."""
+        return self._options or active.options() or _DEFAULTS
 
     @property
     def fields(self) -> set[str]:
@@ -99,7 +107,7 @@ class SentryPropagator(TextMapPropagator):
     def _add_sentry_headers(
         self, headers: dict[str, str], context: Context, present: dict[str, str], *, is_current: bool
     ) -> None:
-        options = active.options() or _DEFAULTS
+        options = self.options
         theirs = (present.get(BAGGAGE, ""), headers.get(BAGGAGE, ""))
         if is_suppressed(context) or not self._is_target(context, options):
             _remove_sentry_members(headers)
@@ -164,7 +172,7 @@ class SentryPropagator(TextMapPropagator):
     def _continue(
         self, before: Context, extracted: Context, header: SentryTrace | None, dsc: Dsc, *, from_nothing: bool
     ) -> Context:
-        options = active.options() or _DEFAULTS
+        options = self.options
         w3c = _w3c_parent(before, extracted)
         extracted = _without_sentry_baggage(extracted)
         base = find_scopes(extracted)
