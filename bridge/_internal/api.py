@@ -65,7 +65,7 @@ _NO_CLIENT = Client(Options())
 
 
 class _Current:
-    """The default of `parent=`: whatever span is active."""
+    """The default of `parent=`: the active span."""
 
     def __repr__(self) -> str:
         return "<the active span>"
@@ -406,7 +406,7 @@ def get_global_scope() -> Scope:
 
 
 def get_isolation_scope() -> Scope:
-    """Return the scope that the request or job which runs shares, whatever it runs in."""
+    """Return the isolation scope, shared by everything that runs for the current request or job."""
     return isolation_scope()
 
 

@@ -141,7 +141,7 @@ def _capture_recorded_exceptions(span: SdkSpan, sink: SegmentSink) -> None:
 
 
 def _decision(span: SdkSpan, upstream: Upstream | None, options: Options) -> Decision:
-    """Return what the provider's sampler decided; with tracing off nothing is sent, whatever it did."""
+    """Return what the provider's sampler decided; with tracing off nothing is sent in any case."""
     span_context = span.get_span_context()
     if not options.tracing_enabled:
         sampled = None if upstream is None else upstream.sampled
