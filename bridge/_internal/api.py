@@ -16,7 +16,6 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
 
 from bridge._internal import active, install
 from bridge._internal.client import Client
-from bridge._internal.closing import close_at_exit
 from bridge._internal.context import scope as scopes_of
 from bridge._internal.context.handoff import patch_threads, unpatch_threads
 from bridge._internal.context.propagation_context import continue_for_process
@@ -27,6 +26,7 @@ from bridge._internal.guard import guard
 from bridge._internal.integrations.celery import support_celery
 from bridge._internal.options import Options, resolve
 from bridge._internal.otel_private import SPAN_KEY
+from bridge._internal.process_exit import close_at_exit
 from bridge._internal.propagation.propagator import SentryPropagator
 from bridge._internal.tracing.decorator import decorate
 from bridge._internal.tracing.provider import Tracer, named

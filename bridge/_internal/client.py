@@ -13,22 +13,18 @@ from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 
 from bridge._internal import sources
-from bridge._internal.capture.control_flow import is_control_flow
-from bridge._internal.capture.event import exception_event, message_event
+from bridge._internal.capture.event import exception_event, is_control_flow, message_event
 from bridge._internal.capture.scope_data import SDK, apply_scope
-from bridge._internal.capture.timestamps import rfc3339
 from bridge._internal.capture.trace_lifecycle import StreamedSpans, WholeTransactions
 from bridge._internal.capture.transaction import PayloadOptions
 from bridge._internal.context import scope as scopes_of
 from bridge._internal.context.scope import ScopeData, run_event_processors
 from bridge._internal.delivery import outcomes as reasons
-from bridge._internal.delivery.backpressure import Backpressure
-from bridge._internal.delivery.custom import CustomTransport
+from bridge._internal.delivery.custom import CustomTransport, ShownOnly
 from bridge._internal.delivery.envelope import ERROR_CATEGORY, EVENT, SPAN_CATEGORY, TRANSACTION_CATEGORY, Item
 from bridge._internal.delivery.observer import Watcher
 from bridge._internal.delivery.outcomes import Outcomes
-from bridge._internal.delivery.sender import Sender
-from bridge._internal.delivery.shown import ShownOnly
+from bridge._internal.delivery.sender import Backpressure, Sender
 from bridge._internal.delivery.spotlight import SpotlightTransport
 from bridge._internal.delivery.transport import HttpTransport
 from bridge._internal.guard import guard, report_fault
@@ -36,6 +32,7 @@ from bridge._internal.integrations.instrumentors import Instrumentations
 from bridge._internal.propagation.propagator import SentryPropagator
 from bridge._internal.propagation.trace_link import TraceLink, link_of, link_of_span
 from bridge._internal.semantics.inference import infer
+from bridge._internal.timestamps import rfc3339
 from bridge._internal.tracing.error_origin import span_of_error
 from bridge._internal.tracing.open_segments import OpenSegments
 from bridge._internal.tracing.span import parent_of

@@ -10,6 +10,9 @@ from contextvars_extras.context_management import (  # type: ignore[import-untyp
     bind_to_empty_context,
     bind_to_snapshot_context,
 )
+from opentelemetry.context import attach, set_value
+
+from bridge._internal.otel_private import SUPPRESS_HTTP_INSTRUMENTATION_KEY, SUPPRESS_INSTRUMENTATION_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,3 +42,15 @@ def bind_snapshot(fn: Callable[P, R]) -> Callable[P, R]:
 
 def _call(fn: Callable[..., R], *, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
     return fn(*args, **kwargs)
+
+
+def in_quiet_context(fn: Callable[P, R]) -> Callable[P, R]:
+    """Return `fn` made to run in an empty context with OpenTelemetry's instrumentations suppressed."""
+
+    @functools.wraps(fn)
+    def quietly(*args: P.args, **kwargs: P.kwargs) -> R:
+        # Never detached: the context that this is attached to ends with the call.
+        attach(set_value(SUPPRESS_HTTP_INSTRUMENTATION_KEY, True, set_value(SUPPRESS_INSTRUMENTATION_KEY, True)))
+        return fn(*args, **kwargs)
+
+    return bind_empty(quietly)

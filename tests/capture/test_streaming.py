@@ -17,7 +17,7 @@ import bridge
 import bridge.otel
 from bridge._internal.capture.span_v2 import typed
 from bridge._internal.delivery import sender as sending
-from bridge._internal.delivery.containers import span_containers
+from bridge._internal.delivery.limits import span_containers
 from bridge.testing import BridgeCapture, capture
 from tests.judges.spans import container_complaints
 

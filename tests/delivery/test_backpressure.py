@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import bridge
-from bridge._internal.delivery.backpressure import MAX_HALVINGS, Backpressure
+from bridge._internal.delivery.sender import MAX_HALVINGS, Backpressure
 from bridge._internal.sampling.sampler import lowered_rate
 from bridge._internal.wire.baggage import parse_dsc
 from tests.delivery.sink import Answer, Sink

@@ -13,7 +13,7 @@ from opentelemetry import trace
 import bridge
 from bridge._internal.client import Client
 from bridge._internal.delivery import connection
-from bridge._internal.delivery.retries import Retries
+from bridge._internal.delivery.transport import Retries
 from tests.delivery.sink import FAULTS, HANG, Answer, Sink
 
 tracer = trace.get_tracer("native")

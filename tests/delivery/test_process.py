@@ -16,7 +16,7 @@ import os, sys, threading, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 advises against forking with threads
 from bridge._internal.dsn import Dsn
 from bridge._internal.delivery.outcomes import Outcomes, Totals
-from bridge._internal.delivery.retries import Retries
+from bridge._internal.delivery.transport import Retries
 from bridge._internal.delivery.transport import HttpTransport
 from bridge._internal.delivery.worker import Worker
 from tests.delivery import payloads

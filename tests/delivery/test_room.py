@@ -9,7 +9,7 @@ import bridge._internal.delivery
 
 ALLOWED = {
     "bridge._internal.capture.scope_data",
-    "bridge._internal.capture.timestamps",
+    "bridge._internal.timestamps",
     "bridge._internal.capture.transaction",
     "bridge._internal.dsn",
     "bridge._internal.forking",

@@ -8,11 +8,10 @@ import threading
 import httpx
 import pytest
 
-from bridge._internal.delivery.compression import FROM_BYTES
 from bridge._internal.delivery.envelope import Envelope, Item
 from bridge._internal.delivery.outcomes import Outcomes, Totals
-from bridge._internal.delivery.retries import Retries
-from bridge._internal.delivery.transport import CLIENT, HttpTransport
+from bridge._internal.delivery.shipment import FROM_BYTES
+from bridge._internal.delivery.transport import CLIENT, HttpTransport, Retries
 from bridge._internal.dsn import Dsn
 from bridge._internal.guard import fault_counts, reraise_faults
 from tests.delivery import payloads

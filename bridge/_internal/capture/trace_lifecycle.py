@@ -12,8 +12,8 @@ from bridge._internal.capture.transaction import transaction_payload
 from bridge._internal.context import scope as scopes_of
 from bridge._internal.context.scope import run_event_processors
 from bridge._internal.delivery import outcomes as reasons
-from bridge._internal.delivery.containers import span_containers
 from bridge._internal.delivery.envelope import SPAN_CATEGORY, TRANSACTION, TRANSACTION_CATEGORY, Item
+from bridge._internal.delivery.limits import span_containers
 from bridge._internal.foreign.adopted_span import readable
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from opentelemetry.trace import SpanKind
 
 from bridge._internal.capture.scope_data import SDK, apply_scope, clean_tags, in_force
-from bridge._internal.capture.timestamps import rfc3339
 from bridge._internal.semantics.inference import (
     Semantics,
     clean_attributes,
@@ -17,6 +16,7 @@ from bridge._internal.semantics.inference import (
     infer,
     status,
 )
+from bridge._internal.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

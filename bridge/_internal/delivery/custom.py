@@ -50,3 +50,22 @@ class CustomTransport:
         except Exception as error:  # a user's callback
             report_fault("delivery", f"the transport given to init raised in {method}()", error)
             return False
+
+
+class ShownOnly:
+    """Counts each envelope as delivered, so that the account balances without a DSN too."""
+
+    def __init__(self, outcomes: Outcomes) -> None:
+        self._outcomes = outcomes
+
+    def send(self, envelope: Envelope) -> None:
+        """Count what is in an envelope."""
+        for category, quantity in envelope.losses().items():
+            self._outcomes.delivered(category, quantity)
+
+    def flush(self, timeout: float | None) -> bool:
+        """Nothing waits here."""
+        return True
+
+    def close(self, timeout: float | None) -> None:
+        """Nothing is held."""

@@ -7,12 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bridge._internal.capture.scope_data import SDK
-from bridge._internal.capture.timestamps import rfc3339
 from bridge._internal.delivery import outcomes as reasons
 from bridge._internal.delivery.envelope import SPAN_CATEGORY, Envelope
 from bridge._internal.delivery.observer import Watcher
 from bridge._internal.delivery.worker import Worker
 from bridge._internal.guard import guard, report_fault
+from bridge._internal.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -120,3 +120,37 @@ class Sender:
             )
             return payload
         return answer
+
+
+CHECK_EVERY_S = 10.0
+MAX_HALVINGS = 10
+
+
+class Backpressure:
+    """Says by what factor the rate of new traces is lowered: halved at each check that finds delivery unhealthy.
+
+    The first check that finds it healthy again ends that. It is checked when it is asked, at most every
+    `check_every_s`, so it needs no thread. The rule is that of Sentry's SDKs.
+    """
+
+    def __init__(
+        self,
+        is_healthy: Callable[[], bool],
+        *,
+        check_every_s: float = CHECK_EVERY_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._is_healthy = is_healthy
+        self.check_every_s = check_every_s
+        self._clock = clock
+        self.next_check = clock() + check_every_s
+        self._halvings = 0
+
+    def factor(self) -> float:
+        """Return 1.0 while delivery is healthy, else 0.5, 0.25 and so on, at least `0.5 ** MAX_HALVINGS`."""
+        now = self._clock()
+        if now >= self.next_check:
+            # Two threads may both come here; then it is halved once more than it had to be, once.
+            self.next_check = now + self.check_every_s
+            self._halvings = 0 if self._is_healthy() else min(self._halvings + 1, MAX_HALVINGS)
+        return 0.5**self._halvings

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from bridge._internal.delivery.compression import compression_for
 from bridge._internal.delivery.connection import Answer, Connection, UnreachableError, UnsendableError
 from bridge._internal.delivery.envelope import CONTENT_TYPE, Envelope
 from bridge._internal.delivery.outcomes import (
@@ -17,16 +18,15 @@ from bridge._internal.delivery.outcomes import (
     SEND_ERROR,
     Outcomes,
 )
-from bridge._internal.delivery.quiet import in_quiet_context
 from bridge._internal.delivery.rate_limits import TOO_MANY_REQUESTS, RateLimits
-from bridge._internal.delivery.retries import Retries
-from bridge._internal.delivery.shipment import Parcel
+from bridge._internal.delivery.shipment import Parcel, compression_for
 from bridge._internal.forking import reset_in_children
 from bridge._internal.guard import guard
+from bridge._internal.local import in_quiet_context
 from bridge._internal.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import httpx
 
@@ -48,6 +48,30 @@ class Transport(Protocol):
 
     def close(self, timeout: float | None) -> None:
         """Send what is held back within `timeout` seconds, and let go of connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """Waits that double from `first_wait_s` to `longest_wait_s`, each cut at random by up to a half.
+
+    At most `attempts` are made, and none begins later than `total_s` after the first. By default a server that is away
+    for ten seconds costs nothing.
+    """
+
+    attempts: int = 12
+    first_wait_s: float = 0.1
+    longest_wait_s: float = 5.0
+    total_s: float = 30.0
+
+    def waits(self, clock: Callable[[], float], chance: Callable[[], float] = random.random) -> Iterator[float]:
+        """Yield how long to wait before each further attempt, until there is to be none."""
+        give_up_at = clock() + self.total_s
+        for retry in range(self.attempts - 1):
+            longest = min(self.longest_wait_s, self.first_wait_s * 2**retry)
+            wait_s = longest * (1.0 - chance() / 2)
+            if clock() + wait_s > give_up_at:
+                return
+            yield wait_s
 
 
 class HttpTransport:

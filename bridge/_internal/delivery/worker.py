@@ -8,9 +8,9 @@ import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from bridge._internal.delivery.quiet import in_quiet_context
 from bridge._internal.forking import reset_in_children
 from bridge._internal.guard import guard, report_fault
+from bridge._internal.local import in_quiet_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable

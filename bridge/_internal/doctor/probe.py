@@ -9,7 +9,6 @@ from opentelemetry.context.context import Context
 
 from bridge._internal.client import Client
 from bridge._internal.delivery.connection import Answer, Connection, UnreachableError, UnsendableError
-from bridge._internal.delivery.quiet import in_quiet_context
 from bridge._internal.delivery.rate_limits import (
     LIMITS_HEADER,
     RETRY_AFTER_HEADER,
@@ -19,6 +18,7 @@ from bridge._internal.delivery.rate_limits import (
 from bridge._internal.delivery.transport import request_headers
 from bridge._internal.doctor.problem import ERROR, WARNING, Problem
 from bridge._internal.guard import guard
+from bridge._internal.local import in_quiet_context
 from bridge._internal.options import resolve
 from bridge._internal.sampling.sampler import SentrySampler
 from bridge._internal.tracing.provider import TracerProvider
