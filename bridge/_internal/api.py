@@ -20,7 +20,6 @@ from bridge._internal.context import scope as scopes_of
 from bridge._internal.context.handoff import patch_threads, unpatch_threads
 from bridge._internal.context.propagation_context import continue_for_process
 from bridge._internal.context.scope import Scope, ScopeData, attached, put, with_scopes, without_span
-from bridge._internal.delivery.transport import CLIENT
 from bridge._internal.dsn import Dsn
 from bridge._internal.guard import guard
 from bridge._internal.integrations.celery import support_celery
@@ -38,6 +37,7 @@ from bridge._internal.tracing.span import (
     parent_of,
     view,
 )
+from bridge._internal.version import USER_AGENT
 from bridge._internal.wire.baggage import BAGGAGE
 from bridge._internal.wire.carrier import read_headers
 from bridge._internal.wire.sentry_trace import SENTRY_TRACE
@@ -168,7 +168,7 @@ def otlp_endpoint(dsn: str | None = None) -> OtlpEndpoint:
     where = get_client().dsn if dsn is None else Dsn.parse(dsn)
     if where is None:
         raise ValueError("bridge.otlp_endpoint: no DSN was given, and the active client has none")
-    return OtlpEndpoint(where.otlp_traces_url, {"X-Sentry-Auth": where.auth_header(CLIENT)})
+    return OtlpEndpoint(where.otlp_traces_url, {"X-Sentry-Auth": where.auth_header(USER_AGENT)})
 
 
 def close(timeout: float | None = None) -> None:

@@ -14,7 +14,7 @@ from opentelemetry import trace as trace_api
 
 from bridge._internal import sources
 from bridge._internal.capture.event import exception_event, is_control_flow, message_event
-from bridge._internal.capture.scope_data import SDK, apply_scope
+from bridge._internal.capture.scope_data import apply_scope
 from bridge._internal.capture.trace_lifecycle import StreamedSpans, WholeTransactions
 from bridge._internal.capture.transaction import PayloadOptions
 from bridge._internal.context import scope as scopes_of
@@ -36,7 +36,7 @@ from bridge._internal.timestamps import rfc3339
 from bridge._internal.tracing.error_origin import span_of_error
 from bridge._internal.tracing.open_segments import OpenSegments
 from bridge._internal.tracing.span import parent_of
-from bridge._internal.version import __version__
+from bridge._internal.version import EVENT_SDK, __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -307,7 +307,7 @@ class Client:
             value = getattr(options, key)
             if value is not None:
                 event.setdefault(key, value)
-        event.setdefault("sdk", SDK)
+        event.setdefault("sdk", EVENT_SDK)
 
     def _link_for(self, error: BaseException) -> TraceLink:
         where = context_api.get_current()

@@ -8,8 +8,6 @@ from pathlib import Path
 import bridge._internal.delivery
 
 ALLOWED = {
-    "bridge._internal.capture.scope_data",
-    "bridge._internal.timestamps",
     "bridge._internal.capture.transaction",
     "bridge._internal.dsn",
     "bridge._internal.forking",
@@ -17,7 +15,7 @@ ALLOWED = {
     "bridge._internal.version",
     "bridge._internal.local",
     "bridge._internal.options",
-    "bridge._internal.otel_private",
+    "bridge._internal.timestamps",
 }
 
 

@@ -11,9 +11,10 @@ import pytest
 from bridge._internal.delivery.envelope import Envelope, Item
 from bridge._internal.delivery.outcomes import Outcomes, Totals
 from bridge._internal.delivery.shipment import FROM_BYTES
-from bridge._internal.delivery.transport import CLIENT, HttpTransport, Retries
+from bridge._internal.delivery.transport import HttpTransport, Retries
 from bridge._internal.dsn import Dsn
 from bridge._internal.guard import fault_counts, reraise_faults
+from bridge._internal.version import USER_AGENT
 from tests.delivery import payloads
 from tests.delivery.sink import CLOSE_UNANSWERED, HANG, RESET_IN_REQUEST, Answer
 
@@ -62,13 +63,13 @@ def test_an_envelope_is_posted_with_authentication_and_its_headers(outcomes):
     transport_to(server, outcomes).send(envelope)
     [request] = server.requests
     assert (request.method, str(request.url)) == ("POST", "https://sentry.example/api/7/envelope/")
-    assert request.headers["X-Sentry-Auth"] == f"Sentry sentry_key=public, sentry_version=7, sentry_client={CLIENT}"
+    assert request.headers["X-Sentry-Auth"] == f"Sentry sentry_key=public, sentry_version=7, sentry_client={USER_AGENT}"
     assert request.headers["Content-Type"] == "application/x-sentry-envelope"
-    assert request.headers["User-Agent"] == CLIENT
+    assert request.headers["User-Agent"] == USER_AGENT
     [sent] = server.envelopes
     sent_at = sent.headers.pop("sent_at")
     assert sent_at.endswith("Z")
-    name, version = CLIENT.split("/")
+    name, version = USER_AGENT.split("/")
     assert sent.headers == {
         "event_id": envelope.headers["event_id"],
         "dsn": "https://public@sentry.example/7",

@@ -6,13 +6,11 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bridge._internal.capture.scope_data import SDK
 from bridge._internal.delivery import outcomes as reasons
-from bridge._internal.delivery.envelope import SPAN_CATEGORY, Envelope
+from bridge._internal.delivery.envelope import SPAN_CATEGORY, Envelope, envelope_headers
 from bridge._internal.delivery.observer import Watcher
 from bridge._internal.delivery.worker import Worker
 from bridge._internal.guard import guard, report_fault
-from bridge._internal.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -88,14 +86,7 @@ class Sender:
 
     def envelope(self, dsc: Mapping[str, str], items: list[Item], event_id: str | None = None) -> Envelope:
         """Return an envelope for items of one trace."""
-        headers: dict[str, Any] = {} if event_id is None else {"event_id": event_id}
-        headers["sent_at"] = rfc3339(time.time_ns())
-        if dsc.get("trace_id") and dsc.get("public_key"):
-            headers["trace"] = dict(dsc)
-        if self.options.dsn is not None:
-            headers["dsn"] = self.options.dsn.public
-        headers["sdk"] = {"name": SDK["name"], "version": SDK["version"]}
-        return Envelope(headers, items)
+        return Envelope(envelope_headers(self.options.dsn, dsc, event_id), items)
 
     @staticmethod
     def ask_hook(

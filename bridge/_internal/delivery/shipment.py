@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridge._internal.delivery.envelope import (
@@ -11,6 +10,7 @@ from bridge._internal.delivery.envelope import (
     CLIENT_REPORT,
     EVENT,
     INTERNAL_CATEGORY,
+    SENT_AT,
     SPAN_CATEGORY,
     TRANSACTION,
     Envelope,
@@ -18,6 +18,7 @@ from bridge._internal.delivery.envelope import (
 )
 from bridge._internal.delivery.limits import fit_item
 from bridge._internal.delivery.outcomes import RATELIMIT_BACKOFF, SEND_ERROR
+from bridge._internal.timestamps import now_rfc3339
 
 try:
     import zstandard
@@ -137,7 +138,7 @@ class Parcel:
         items = list(self._items)
         if self._report is not None:
             items.append(Item(CLIENT_REPORT, self._report))
-        headers = {**self._headers, "sent_at": _now()}
+        headers = {**self._headers, SENT_AT: now_rfc3339()}
         parts = Envelope(headers, items).serialized_parts()
         if sum(map(len, parts)) < FROM_BYTES:
             self.encoding = None
@@ -157,7 +158,3 @@ class Parcel:
 
 def _has_event(items: Sequence[Item]) -> bool:
     return any(item.type in (EVENT, TRANSACTION) for item in items)
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")

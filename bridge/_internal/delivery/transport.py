@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from bridge._internal.delivery.connection import Answer, Connection, UnreachableError, UnsendableError
-from bridge._internal.delivery.envelope import CONTENT_TYPE, Envelope
+from bridge._internal.delivery.envelope import CONTENT_TYPE, Envelope, envelope_headers
 from bridge._internal.delivery.outcomes import (
     INTERNAL_SDK_ERROR,
     NETWORK_ERROR,
@@ -23,7 +23,7 @@ from bridge._internal.delivery.shipment import Parcel, compression_for
 from bridge._internal.forking import reset_in_children
 from bridge._internal.guard import guard
 from bridge._internal.local import in_quiet_context
-from bridge._internal.version import __version__
+from bridge._internal.version import USER_AGENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     import httpx
 
     from bridge._internal.dsn import Dsn
-
-SDK_NAME = "sentry-otel-bridge"
-SDK_VERSION = __version__
-CLIENT = f"{SDK_NAME}/{SDK_VERSION}"
 
 
 class Transport(Protocol):
@@ -96,7 +92,7 @@ class HttpTransport:
         self.retries = retries or Retries()
         self._connection = Connection(dsn.envelope_url, request_headers(dsn), http_client)
         self._compression = compression_for(dsn)
-        self._envelope_headers = {"dsn": dsn.public, "sdk": {"name": SDK_NAME, "version": SDK_VERSION}}
+        self._dsn = dsn
         self._begin_anew()
         reset_in_children(self)
 
@@ -147,7 +143,7 @@ class HttpTransport:
         self._closed = threading.Event()
 
     def _parcel(self, envelope: Envelope) -> Parcel:
-        headers = {**self._envelope_headers, **envelope.headers}
+        headers = {**envelope_headers(self._dsn), **envelope.headers}
         return Parcel(headers, envelope.items, self._outcomes, self._compression)
 
     def _carry(self, parcel: Parcel, waits: Iterator[float], deadline: float | None = None) -> None:
@@ -227,7 +223,7 @@ class HttpTransport:
 
 def request_headers(dsn: Dsn) -> dict[str, str]:
     """Return the headers of every request to a DSN."""
-    return {"X-Sentry-Auth": dsn.auth_header(CLIENT), "User-Agent": CLIENT, "Content-Type": CONTENT_TYPE}
+    return {"X-Sentry-Auth": dsn.auth_header(USER_AGENT), "User-Agent": USER_AGENT, "Content-Type": CONTENT_TYPE}
 
 
 def _deadline(timeout: float | None) -> float | None:
