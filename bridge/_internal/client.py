@@ -20,9 +20,9 @@ from bridge._internal.capture.transaction import PayloadOptions
 from bridge._internal.context import scope as scopes_of
 from bridge._internal.context.scope import ScopeData, run_event_processors
 from bridge._internal.delivery import outcomes as reasons
-from bridge._internal.delivery.custom import CustomTransport, ShownOnly
+from bridge._internal.delivery.custom import CountingTransport, CustomTransport
 from bridge._internal.delivery.envelope import ERROR_CATEGORY, EVENT, SPAN_CATEGORY, TRANSACTION_CATEGORY, Item
-from bridge._internal.delivery.observer import Watcher
+from bridge._internal.delivery.observer import DeliveryObserver
 from bridge._internal.delivery.outcomes import Outcomes
 from bridge._internal.delivery.sender import Backpressure, Sender
 from bridge._internal.delivery.spotlight import SpotlightTransport
@@ -63,7 +63,7 @@ class Client:
         self.options = options
         self.outcomes = Outcomes()
         self._transport: Transport | None = _make_transport(options, self.outcomes)
-        self._watcher = _make_watcher(options)
+        self._observer = _make_observer(options)
         self.tracer_provider: trace_api.TracerProvider = trace_api.NoOpTracerProvider()
         self._tracer: trace_api.Tracer | None = None
         self.propagator = SentryPropagator()
@@ -81,7 +81,7 @@ class Client:
             self.outcomes,
             self._transport,
             tick=self._tick if streams or options.console else None,
-            watcher=self._watcher,
+            observer=self._observer,
         )
         self._lifecycle = StreamedSpans(self._sender) if streams else WholeTransactions(self._sender)
         self.open_segments = OpenSegments()
@@ -91,7 +91,7 @@ class Client:
         self.collects_spans = self.sends and options.trace_lifecycle != "none"
         self.streams_spans = streams
         if options.console:
-            self._sender.worker.submit(partial(self._watcher.begin, options))
+            self._sender.worker.submit(partial(self._observer.begin, options))
 
     @property
     def dsn(self) -> Dsn | None:
@@ -179,7 +179,7 @@ class Client:
         if with_root and not self.streams_spans:
             self.outcomes.lost(reasons.BUFFER_OVERFLOW, TRANSACTION_CATEGORY)
         self.outcomes.lost(reasons.BUFFER_OVERFLOW, SPAN_CATEGORY, quantity)
-        self._watcher.count_lost(quantity)
+        self._observer.count_lost(quantity)
 
     def exception_recorded(self, error: BaseException) -> None:
         """Send an exception that was recorded on a span, unless it was sent already or is no error."""
@@ -192,8 +192,8 @@ class Client:
         if self.options.tracing_enabled:
             reason = reasons.BACKPRESSURE if decision.lowered else reasons.SAMPLE_RATE
             self.outcomes.lost(reason, self._lifecycle.category, was_started=False)
-            if self._watcher.count_not_sampled():
-                self._sender.worker.submit(self._watcher.tell_not_sampled)
+            if self._observer.count_not_sampled():
+                self._sender.worker.submit(self._observer.report_not_sampled)
 
     # Errors and messages.
 
@@ -282,7 +282,7 @@ class Client:
     def _lose_event(self, event: dict[str, Any], reason: str, by: str) -> None:
         self.outcomes.lost(reason, ERROR_CATEGORY)
         if self.options.console:
-            self._sender.worker.submit(partial(self._watcher.dropped, event, by))
+            self._sender.worker.submit(partial(self._observer.dropped, event, by))
 
     def _complete(
         self,
@@ -327,7 +327,7 @@ class Client:
         self, event: dict[str, Any], link: TraceLink, attachments: Sequence[Attachment], *, root_is_open: bool
     ) -> list[Envelope]:
         if root_is_open:
-            self._watcher.expect_tree(event["event_id"])
+            self._observer.expect_tree(event["event_id"])
         items = [Item(EVENT, event, {})]
         items += [item for item in map(_attachment_item, attachments) if item is not None]
         return [self._sender.envelope(link.dsc, items, event["event_id"])]
@@ -336,7 +336,7 @@ class Client:
 
     def _tick(self) -> None:
         self.send_waiting()
-        self._watcher.tick()
+        self._observer.tick()
 
     def send_waiting(self) -> None:
         """Send what has ended below roots that are open, where spans are streamed."""
@@ -374,7 +374,7 @@ class Client:
             if isinstance(self._transport, HttpTransport | SpotlightTransport):
                 self._transport.stop_retrying()
             if self.options.console:
-                self._sender.worker.submit(self._watcher.end)
+                self._sender.worker.submit(self._observer.end)
             self._sender.worker.close(max(0.0, deadline - time.monotonic()))
             if self._transport is not None:
                 self._transport.close(max(0.0, deadline - time.monotonic()))
@@ -398,15 +398,15 @@ def _make_transport(options: Options, outcomes: Outcomes) -> Transport | None:
             send_client_reports=options.send_client_reports,
         )
     elif options.spotlight is not None or options.console:
-        transport = ShownOnly(outcomes)
+        transport = CountingTransport(outcomes)
     if options.spotlight is not None:
         return SpotlightTransport(options.spotlight, transport)
     return transport
 
 
-def _make_watcher(options: Options) -> Watcher:
+def _make_observer(options: Options) -> DeliveryObserver:
     if not options.console:
-        return Watcher()
+        return DeliveryObserver()
     from bridge._internal.console.console import Console
 
     return Console()

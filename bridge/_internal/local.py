@@ -44,13 +44,13 @@ def _call(fn: Callable[..., R], *, args: tuple[Any, ...], kwargs: dict[str, Any]
     return fn(*args, **kwargs)
 
 
-def in_quiet_context(fn: Callable[P, R]) -> Callable[P, R]:
+def in_untraced_context(fn: Callable[P, R]) -> Callable[P, R]:
     """Return `fn` made to run in an empty context with OpenTelemetry's instrumentations suppressed."""
 
     @functools.wraps(fn)
-    def quietly(*args: P.args, **kwargs: P.kwargs) -> R:
+    def untraced(*args: P.args, **kwargs: P.kwargs) -> R:
         # Never detached: the context that this is attached to ends with the call.
         attach(set_value(SUPPRESS_HTTP_INSTRUMENTATION_KEY, True, set_value(SUPPRESS_INSTRUMENTATION_KEY, True)))
         return fn(*args, **kwargs)
 
-    return bind_empty(quietly)
+    return bind_empty(untraced)

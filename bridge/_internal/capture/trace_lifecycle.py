@@ -68,7 +68,7 @@ class WholeTransactions:
         layers: Sequence[ScopeData],
         overflow: int,
     ) -> list[Envelope]:
-        sender, options, watcher = self._sender, self._sender.options, self._sender.watcher
+        sender, options, observer = self._sender, self._sender.options, self._sender.observer
         event: dict[str, Any] | None = transaction_payload(
             root,
             readable(children),
@@ -82,26 +82,26 @@ class WholeTransactions:
         rules = options.ignore_spans
         if rules and is_ignored(event["transaction"], event["contexts"]["trace"].get("op"), rules):
             sender.lose(reasons.EVENT_PROCESSOR, _losses(len(children)))
-            watcher.dropped(event, "ignore_spans")
+            observer.dropped(event, "ignore_spans")
             return []
-        watcher.left_out(root.trace_id, overflow, f"over max_spans={options.max_spans}, not sent")
+        observer.left_out(root.trace_id, overflow, f"over max_spans={options.max_spans}, not sent")
         event["spans"] = chosen_spans(sender, event["spans"], _name_and_op)
         chosen = len(event["spans"])
         whole = event
         event = run_event_processors(event, {}, layers)
         if event is None:
             sender.lose(reasons.EVENT_PROCESSOR, _losses(chosen))
-            watcher.dropped(whole, "an event processor")
+            observer.dropped(whole, "an event processor")
             return []
         event = sender.ask_hook(options.before_send_transaction, "before_send_transaction", event, {})
         if event is None:
             sender.lose(reasons.BEFORE_SEND, _losses(chosen))
-            watcher.dropped(whole, "before_send_transaction")
+            observer.dropped(whole, "before_send_transaction")
             return []
         # A hook may take spans out, which is counted, and put others in, which nobody had started.
         left = min(chosen, len(event.get("spans") or ()))
         sender.outcomes.lost(reasons.BEFORE_SEND, SPAN_CATEGORY, chosen - left)
-        watcher.left_out(root.trace_id, chosen - left, "taken out by before_send_transaction")
+        observer.left_out(root.trace_id, chosen - left, "taken out by before_send_transaction")
         event_id = str(event.get("event_id") or sources.current.transaction_id())
         return [sender.envelope(segment.dsc(), [Item(TRANSACTION, event, {}, _losses(left))], event_id)]
 
@@ -154,7 +154,7 @@ def chosen_spans(
         kept = without_ignored(spans, rules, name_and_op)
         sender.outcomes.lost(reasons.EVENT_PROCESSOR, SPAN_CATEGORY, len(spans) - len(kept))
         if spans:
-            sender.watcher.left_out(spans[0]["trace_id"], len(spans) - len(kept), "left out by ignore_spans")
+            sender.observer.left_out(spans[0]["trace_id"], len(spans) - len(kept), "left out by ignore_spans")
         spans = kept
     hook = sender.options.before_send_span
     if hook is None:

@@ -52,7 +52,7 @@ class CustomTransport:
             return False
 
 
-class ShownOnly:
+class CountingTransport:
     """Counts each envelope as delivered, so that the account balances without a DSN too."""
 
     def __init__(self, outcomes: Outcomes) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge._internal.delivery import outcomes as reasons
 from bridge._internal.delivery.envelope import SPAN_CATEGORY, Envelope, envelope_headers
-from bridge._internal.delivery.observer import Watcher
+from bridge._internal.delivery.observer import DeliveryObserver
 from bridge._internal.delivery.worker import Worker
 from bridge._internal.guard import guard, report_fault
 
@@ -41,13 +41,13 @@ class Sender:
         transport: Transport | None,
         *,
         tick: Callable[[], None] | None = None,
-        watcher: Watcher | None = None,
+        observer: DeliveryObserver | None = None,
     ) -> None:
         self.options = options
         self.payload_options = payload_options
         self.outcomes = outcomes
         self.transport = transport
-        self.watcher = watcher or Watcher()
+        self.observer = observer or DeliveryObserver()
         self.worker = Worker(
             "bridge-delivery",
             max_jobs=_MAX_QUEUE,
@@ -75,7 +75,7 @@ class Sender:
                 raise error
             return
         for envelope in envelopes:
-            self.watcher.sent(envelope)
+            self.observer.sent(envelope)
             if self.transport is not None:
                 self.transport.send(envelope)
 

@@ -67,7 +67,7 @@ def _zstd(parts: Sequence[bytes]) -> bytes:
 GZIP = Compression("gzip", _gzip)
 
 
-class Parcel:
+class Shipment:
     """The items of an envelope, and the client report that goes along; each is counted once and then forgotten."""
 
     def __init__(

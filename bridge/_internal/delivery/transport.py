@@ -19,10 +19,10 @@ from bridge._internal.delivery.outcomes import (
     Outcomes,
 )
 from bridge._internal.delivery.rate_limits import TOO_MANY_REQUESTS, RateLimits
-from bridge._internal.delivery.shipment import Parcel, compression_for
+from bridge._internal.delivery.shipment import Shipment, compression_for
 from bridge._internal.forking import reset_in_children
 from bridge._internal.guard import guard
-from bridge._internal.local import in_quiet_context
+from bridge._internal.local import in_untraced_context
 from bridge._internal.version import USER_AGENT
 
 if TYPE_CHECKING:
@@ -98,12 +98,12 @@ class HttpTransport:
 
     def send(self, envelope: Envelope) -> None:
         """Send an envelope, trying again where that may help. Called by the worker's thread only."""
-        parcel = self._parcel(envelope)
+        shipment = self._shipment(envelope)
         if self._closed.is_set():
-            parcel.lost(QUEUE_OVERFLOW)
+            shipment.lost(QUEUE_OVERFLOW)
             return
         with self._turn:
-            self._carry(parcel, self.retries.waits(time.monotonic))
+            self._deliver(shipment, self.retries.waits(time.monotonic))
             if self._closed.is_set():
                 self._close_connection()
 
@@ -142,55 +142,55 @@ class HttpTransport:
         self._last_try = threading.Event()
         self._closed = threading.Event()
 
-    def _parcel(self, envelope: Envelope) -> Parcel:
+    def _shipment(self, envelope: Envelope) -> Shipment:
         headers = {**envelope_headers(self._dsn), **envelope.headers}
-        return Parcel(headers, envelope.items, self._outcomes, self._compression)
+        return Shipment(headers, envelope.items, self._outcomes, self._compression)
 
-    def _carry(self, parcel: Parcel, waits: Iterator[float], deadline: float | None = None) -> None:
-        """Bring a parcel to its end."""
+    def _deliver(self, shipment: Shipment, waits: Iterator[float], deadline: float | None = None) -> None:
+        """Bring a shipment to its end."""
         try:
             with guard("delivery", "sending an envelope failed"):
-                self._attempt_all(parcel, waits, deadline)
+                self._attempt_all(shipment, waits, deadline)
         finally:
-            parcel.lost(INTERNAL_SDK_ERROR)  # nothing is left in it, but for a fault
+            shipment.lost(INTERNAL_SDK_ERROR)  # nothing is left in it, but for a fault
 
-    def _attempt_all(self, parcel: Parcel, waits: Iterator[float], deadline: float | None) -> None:
+    def _attempt_all(self, shipment: Shipment, waits: Iterator[float], deadline: float | None) -> None:
         while True:
-            parcel.drop_limited(self.rate_limits)
-            if parcel.is_empty:
+            shipment.drop_limited(self.rate_limits)
+            if shipment.is_empty:
                 return
             if self._send_client_reports:
-                parcel.attach_report(self.rate_limits)
-            reason = self._attempt(parcel, deadline)
+                shipment.attach_report(self.rate_limits)
+            reason = self._attempt(shipment, deadline)
             if reason is None:
                 return
             wait_s = next(waits, None)
             if wait_s is None or self._last_try.wait(wait_s):
-                parcel.lost(reason)
+                shipment.lost(reason)
                 return
 
-    def _attempt(self, parcel: Parcel, deadline: float | None) -> str | None:
+    def _attempt(self, shipment: Shipment, deadline: float | None) -> str | None:
         """Try once. `None` if that settled it, else the reason it is lost for unless it is tried again."""
-        body = parcel.body()
+        body = shipment.body()
         try:
-            answer = self._connection.post(body, parcel.encoding, _remaining(deadline))
+            answer = self._connection.post(body, shipment.encoding, _remaining(deadline))
         except UnreachableError:
             return NETWORK_ERROR
         except UnsendableError:
-            parcel.lost(SEND_ERROR)
+            shipment.lost(SEND_ERROR)
             return None
         self.rate_limits.update(answer.status, answer.headers)
-        return self._settle(parcel, answer)
+        return self._settle(shipment, answer)
 
     @staticmethod
-    def _settle(parcel: Parcel, answer: Answer) -> str | None:
+    def _settle(shipment: Shipment, answer: Answer) -> str | None:
         if 200 <= answer.status < 300:
-            parcel.delivered()
+            shipment.delivered()
         elif answer.status == TOO_MANY_REQUESTS:
             # Sentry counts what it refuses for its limits; a report of it would count it twice.
-            parcel.lost(RATELIMIT_BACKOFF, report=False)
+            shipment.lost(RATELIMIT_BACKOFF, report=False)
         elif answer.status < 500:
-            parcel.lost(SEND_ERROR)
+            shipment.lost(SEND_ERROR)
         else:
             return SEND_ERROR
         return None
@@ -199,7 +199,7 @@ class HttpTransport:
         if not self._turn.acquire(timeout=_lock_timeout(deadline)):
             return False
         try:
-            done = in_quiet_context(self._send_report)(deadline)
+            done = in_untraced_context(self._send_report)(deadline)
             if then_close:
                 self._close_connection()
             return done
@@ -209,12 +209,12 @@ class HttpTransport:
     def _send_report(self, deadline: float | None) -> bool:
         if not self._send_client_reports:
             return True
-        parcel = self._parcel(Envelope({}, []))
-        parcel.attach_report(self.rate_limits)
-        if parcel.is_empty:
+        shipment = self._shipment(Envelope({}, []))
+        shipment.attach_report(self.rate_limits)
+        if shipment.is_empty:
             return True
-        self._carry(parcel, iter(()), deadline)
-        return parcel.was_delivered
+        self._deliver(shipment, iter(()), deadline)
+        return shipment.was_delivered
 
     def _close_connection(self) -> None:
         with guard("delivery", "closing the connection failed"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bridge._internal.forking import reset_in_children
 from bridge._internal.guard import guard, report_fault
-from bridge._internal.local import in_quiet_context
+from bridge._internal.local import in_untraced_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,7 +154,7 @@ class Worker:
     def _has_thread(self) -> bool:
         if self._thread is not None:
             return True
-        target = in_quiet_context(self._work)
+        target = in_untraced_context(self._work)
         self._thread = threading.Thread(target=target, args=(self._queue,), name=self._name, daemon=True)
         try:
             self._thread.start()

@@ -18,7 +18,7 @@ from bridge._internal.delivery.rate_limits import (
 from bridge._internal.delivery.transport import request_headers
 from bridge._internal.doctor.problem import ERROR, WARNING, Problem
 from bridge._internal.guard import guard
-from bridge._internal.local import in_quiet_context
+from bridge._internal.local import in_untraced_context
 from bridge._internal.options import resolve
 from bridge._internal.sampling.sampler import SentrySampler
 from bridge._internal.tracing.provider import TracerProvider
@@ -72,7 +72,7 @@ def send_tests(options: Options | None) -> tuple[list[Sent], list[Problem]]:
     connection = Connection(dsn.envelope_url, request_headers(dsn), options.http_client)
     sent: list[Sent] = []
     problems: list[Problem] = []
-    post = in_quiet_context(_post)
+    post = in_untraced_context(_post)
     try:
         for kind, envelope in _test_envelopes(options):
             one, wrong = post(connection, kind, envelope)
