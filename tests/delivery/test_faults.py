@@ -85,9 +85,9 @@ def test_the_account_balances_with_the_servers(sink: Sink, lifecycle: Any, monke
     assert account.pending == 0
     assert account.started > 1000
     assert account.delivered == sink.taken["span"] > 0
-    unreported = (client.outcomes.take_report() or {"discarded_events": []})["discarded_events"]
+    unreported = (client.sender.outcomes.take_report() or {"discarded_events": []})["discarded_events"]
     for category in ("span", "transaction", "error"):
-        totals = client.outcomes.totals(category)
+        totals = client.sender.outcomes.totals(category)
         assert totals.delivered == sink.taken[category]
         told = sum(sink.reported_of(category).values())
         untold = sum(row["quantity"] for row in unreported if row["category"] == category)

@@ -175,8 +175,8 @@ def test_refused_transactions_are_not_sent_and_reported(bugsink: Bugsink) -> Non
     account = client.accounting()
     assert account == bridge.Accounting(started=8, delivered=2, lost={"ratelimit_backoff": 6}, pending=0)
     assert account.started == account.delivered + sum(account.lost.values()) + account.pending
-    assert client.outcomes.totals("transaction") == Totals(delivered=1, lost={"ratelimit_backoff": 3})
-    assert client.outcomes.totals("error") == Totals(delivered=3, lost={})
+    assert client.sender.outcomes.totals("transaction") == Totals(delivered=1, lost={"ratelimit_backoff": 3})
+    assert client.sender.outcomes.totals("error") == Totals(delivered=3, lost={})
     assert set(event_ids) <= set(bugsink.events())
 
     posted = [item for envelope in bugsink.envelopes()[before:] for item in envelope.items]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bridge._internal.delivery import outcomes as reasons
+from bridge._internal.delivery.transport import Transport
 from bridge._internal.guard import report_fault
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from bridge._internal.delivery.outcomes import Outcomes
 
 
-class CustomTransport:
+class CustomTransport(Transport):
     """Calls the user's transport and keeps the account of it; what it raises is counted as `send_error`."""
 
     def __init__(self, inner: Any, outcomes: Outcomes) -> None:
@@ -52,7 +53,7 @@ class CustomTransport:
             return False
 
 
-class CountingTransport:
+class CountingTransport(Transport):
     """Counts each envelope as delivered, so that the account balances without a DSN too."""
 
     def __init__(self, outcomes: Outcomes) -> None:

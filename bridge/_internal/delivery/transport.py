@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import threading
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bridge._internal.delivery.connection import Answer, Connection, UnreachableError, UnsendableError
 from bridge._internal.delivery.envelope import CONTENT_TYPE, Envelope, envelope_headers
@@ -33,17 +34,27 @@ if TYPE_CHECKING:
     from bridge._internal.dsn import Dsn
 
 
-class Transport(Protocol):
+class Transport(ABC):
     """Where envelopes go. `send` is called by one thread, the worker's."""
 
+    @abstractmethod
     def send(self, envelope: Envelope) -> None:
         """Send an envelope or count it as lost; never raises."""
 
+    @abstractmethod
     def flush(self, timeout: float | None) -> bool:
         """Send what is held back; `False` if that was not done within `timeout` seconds."""
 
+    @abstractmethod
     def close(self, timeout: float | None) -> None:
         """Send what is held back within `timeout` seconds, and let go of connections."""
+
+    def stop_retrying(self) -> None:  # noqa: B027 - most transports never retry
+        """Cut every wait short: what is tried now is tried for the last time. From any thread."""
+
+    def is_limited(self, category: str) -> bool:
+        """Whether the server asked not to be sent items of this category for now."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +81,7 @@ class Retries:
             yield wait_s
 
 
-class HttpTransport:
+class HttpTransport(Transport):
     """Posts envelopes over one connection that is kept; proxies and certificates as httpx's environment has them.
 
     Network errors and 5xx are tried again, anything else the server says is obeyed. Everything that `send` was given is
@@ -115,8 +126,10 @@ class HttpTransport:
         return self._flush(_deadline(timeout))
 
     def stop_retrying(self) -> None:
-        """Cut every wait short: what is tried now is tried for the last time. From any thread."""
         self._last_try.set()
+
+    def is_limited(self, category: str) -> bool:
+        return self.rate_limits.is_limited(category)
 
     def close(self, timeout: float | None = None) -> None:
         """Send the last client report and close the connection, all within `timeout` seconds. From any thread.

@@ -99,10 +99,10 @@ def _test_envelopes(options: Options) -> list[tuple[str, Envelope]]:
             {},
         )
     )
-    provider = TracerProvider(SentrySampler(1.0), options=client.options, sink=client, shutdown_on_exit=False)
+    provider = TracerProvider(SentrySampler(1.0), options=client.options, sink=client.sink, shutdown_on_exit=False)
     span = provider.get_tracer("bridge.doctor").start_span(TRANSACTION, context=Context())
     span.end()
-    client.capture_message(MESSAGE, "info")
+    client.errors.capture_message(MESSAGE, "info")
     client.flush(_WAIT_S)
     client.close()
     by_type = {item.type: envelope for envelope in made for item in envelope.items}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
 from opentelemetry.sdk.trace import SpanProcessor
@@ -56,7 +56,7 @@ class SentrySpanProcessor(SpanProcessor):
         """Where segments go: the one that was given, else the active client."""
         if self._options is not None:
             return self._sink
-        return cast("SegmentSink | None", active.client)
+        return None if active.client is None else active.client.sink
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         """Note on the span which segment and which scopes it belongs to."""
