@@ -8,7 +8,6 @@ from pathlib import Path
 import bridge._internal.delivery
 
 ALLOWED = {
-    "bridge._internal.capture.transaction",
     "bridge._internal.dsn",
     "bridge._internal.forking",
     "bridge._internal.guard",

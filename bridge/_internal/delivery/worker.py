@@ -25,11 +25,6 @@ DEFAULT_MAX_JOBS = 1000
 _YIELD_EVERY_S = 0.001
 
 
-def run_job(job: Job) -> None:
-    """Call the job."""
-    job()
-
-
 class _Marker(threading.Event):
     """Queued like a job; set when everything queued before it has run."""
 
@@ -48,7 +43,6 @@ class Worker:
     def __init__(
         self,
         name: str,
-        run: Callable[[Job], None] = run_job,
         *,
         max_jobs: int = DEFAULT_MAX_JOBS,
         max_weight: float = math.inf,
@@ -56,7 +50,6 @@ class Worker:
         tick_every_s: float = 5.0,
     ) -> None:
         self._name = name
-        self._run = run
         self._max_jobs = max_jobs
         self._max_weight = max_weight
         self._tick = tick  # called every so often, between jobs, once the thread has started
@@ -196,7 +189,7 @@ class Worker:
     def _run_guarded(self, job: Job) -> None:
         try:
             with guard("delivery", "a background job failed"):
-                self._run(job)
+                job()
         except Exception as error:  # only where the guard lets faults through; the thread must live on
             threading.excepthook(
                 threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))
