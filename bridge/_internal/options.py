@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from bridge._internal.dsn import Dsn
 
@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.sampling import Sampler
     from opentelemetry.trace import TracerProvider
 
-    from bridge._internal.init_options import Hook, TracesSampler
+    from bridge._internal.init_options import Hook, Instrumentor, Rule, TracesSampler
+    from bridge._internal.payload import Data, Payload
 
 OUR_NAME = "bridge"
 """What OpenTelemetry's variables call our entry points."""
 INSTRUMENTATIONS_VARIABLE = "BRIDGE_INSTRUMENTATIONS"
 OTEL_TRACES_SAMPLER = "OTEL_TRACES_SAMPLER"
 _OTEL_TRACES_SAMPLER_ARG = "OTEL_TRACES_SAMPLER_ARG"
-TRACE_LIFECYCLES = ("static", "stream", "none")
+TraceLifecycle: TypeAlias = Literal["static", "stream", "none"]
+TRACE_LIFECYCLES: tuple[TraceLifecycle, ...] = ("static", "stream", "none")
 T = TypeVar("T")
 _ROW = "row"  # the key of an option's row in the metadata of its field
 DEFAULT_SPOTLIGHT_URL = "http://localhost:8969/stream"
@@ -95,13 +97,13 @@ def _callable(option: str, value: object) -> Any:
     return value
 
 
-def _sequence(option: str, value: object) -> Any:
+def _sequence(option: str, value: object) -> tuple[Any, ...]:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise _wrong(option, value, "a list or a tuple")
     return tuple(value)
 
 
-def _targets(option: str, value: object) -> Any:
+def _targets(option: str, value: object) -> Sequence[str | re.Pattern[str]]:
     for target in (targets := _sequence(option, value)):
         if not isinstance(target, str | re.Pattern):
             raise _wrong(option, target, "strings and compiled patterns")
@@ -117,18 +119,18 @@ def _with_method(*methods: str) -> Callable[[str, object], Any]:
     return check
 
 
-def _transport(option: str, value: object) -> Any:
+def _transport(option: str, value: object) -> object:
     if callable(value):
         return value
     return _with_method("send", "flush", "close")(option, value)
 
 
-def _processors(option: str, value: object) -> Any:
+def _processors(option: str, value: object) -> Sequence[SpanProcessor]:
     check = _with_method("on_start", "on_end", "shutdown", "force_flush")
     return tuple(check(option, processor) for processor in _sequence(option, value))
 
 
-def _instrumentations(option: str, value: object) -> Any:
+def _instrumentations(option: str, value: object) -> Sequence[Instrumentor | Literal["auto"]]:
     if value == "auto":
         return ("auto",)
     if isinstance(value, str):
@@ -141,13 +143,14 @@ def _anything(option: str, value: object) -> Any:
     return value
 
 
-def _lifecycle(option: str, value: object) -> Any:
-    if value not in TRACE_LIFECYCLES:
-        raise _wrong(option, value, f"one of {', '.join(TRACE_LIFECYCLES)}")
-    return value
+def _lifecycle(option: str, value: object) -> TraceLifecycle:
+    for lifecycle in TRACE_LIFECYCLES:
+        if value == lifecycle:
+            return lifecycle
+    raise _wrong(option, value, f"one of {', '.join(TRACE_LIFECYCLES)}")
 
 
-def _rules(option: str, value: object) -> Any:
+def _rules(option: str, value: object) -> Sequence[Rule]:
     for rule in (rules := _sequence(option, value)):
         parts = rule.items() if isinstance(rule, Mapping) else [("name", rule)]
         if not all(key in ("name", "op") and isinstance(part, str | re.Pattern) for key, part in parts):
@@ -196,7 +199,9 @@ class Options:
     tracer_provider: TracerProvider | None = _option(None, _with_method("get_tracer"))
     span_processors: Sequence[SpanProcessor] = _option((), _processors)
     # Instrumentors, and "auto" for all that are installed.
-    instrumentations: Sequence[Any] = _option((), _instrumentations, INSTRUMENTATIONS_VARIABLE)
+    instrumentations: Sequence[Instrumentor | Literal["auto"]] = _option(
+        (), _instrumentations, INSTRUMENTATIONS_VARIABLE
+    )
     resource: Resource | None = _option(None, _anything)
     environment: str = _option("production", _text, "SENTRY_ENVIRONMENT")
     release: str | None = _option(None, _text, "SENTRY_RELEASE")
@@ -208,13 +213,13 @@ class Options:
     sample_rate: float = _option(1.0, _rate)
     before_send: Hook | None = _option(None, _callable)
     before_send_transaction: Hook | None = _option(None, _callable)
-    before_send_span: Callable[[dict[str, Any]], dict[str, Any]] | None = _option(None, _callable)
+    before_send_span: Callable[[Payload], Payload] | None = _option(None, _callable)
     before_breadcrumb: Hook | None = _option(None, _callable)
     max_breadcrumbs: int = _option(100, _count)
     max_spans: int = _option(1000, _count)
-    ignore_spans: Sequence[Any] = _option((), _rules)
+    ignore_spans: Sequence[Rule] = _option((), _rules)
     trace_lifecycle: Literal["static", "stream", "none"] = _option("static", _lifecycle, "SENTRY_TRACE_LIFECYCLE")
-    transport: Any = _option(None, _transport)
+    transport: object = _option(None, _transport)
     http_client: httpx.Client | None = _option(None, _with_method("send", "close"))
     send_client_reports: bool = _option(True, _flag)
     send_default_pii: bool = _option(False, _flag)
@@ -254,14 +259,14 @@ RESOURCE_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Options:
+def resolve(arguments: Data, environ: Mapping[str, str] | None = None) -> Options:
     """Make `Options` of `init`'s arguments, then `SENTRY_*`, then `OTEL_*`, then defaults.
 
     An argument that is `None` and a variable that is empty count as unset. Raises `TypeError` for an option that
     does not exist, naming the nearest one, and `ValueError` for a value that cannot be used.
     """
     environ = os.environ if environ is None else environ
-    values: dict[str, Any] = {}
+    values: Payload = {}
     sources: dict[str, str] = {}
     for name in arguments:
         if name not in ROWS:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bridge._internal.delivery.envelope import Envelope
     from bridge._internal.options import Options
+    from bridge._internal.payload import Data
 
 
 class DeliveryObserver:
@@ -23,7 +22,7 @@ class DeliveryObserver:
     def expect_tree(self, event_id: str) -> None:
         """The root that an event was captured below was open: it will be told of after the event."""
 
-    def dropped(self, event: Mapping[str, Any], by: str) -> None:
+    def dropped(self, event: Data, by: str) -> None:
         """A transaction, an error or a message is not sent, because of a hook or a rule of the user's."""
 
     def left_out(self, trace_id: str, quantity: int, why: str) -> None:
