@@ -69,7 +69,7 @@ class Outcomes:
     ) -> None:
         """Count a loss. `report=False` keeps it from client reports: for what the server has counted itself.
 
-        `was_started=False` is for spans that `spans_started` was never told of.
+        `was_started=False` is for spans that `spans_started` did not count.
         """
         if quantity <= 0:
             return

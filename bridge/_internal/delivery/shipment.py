@@ -102,7 +102,7 @@ class Shipment:
             self._restore_report()
 
     def attach_report(self, limits: RateLimits) -> None:
-        """Take along what the server has not been told of yet."""
+        """Attach the losses that were not reported to the server yet."""
         if self._report is None and not limits.is_limited(INTERNAL_CATEGORY):
             self._report = self._outcomes.take_report()
             if self._report is not None:

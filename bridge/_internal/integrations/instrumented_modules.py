@@ -1,4 +1,4 @@
-"""Which modules an instrumentor instruments, told from metadata alone: nothing is imported to find out."""
+"""Which modules an instrumentor instruments, by metadata: nothing is imported to find out."""
 
 from __future__ import annotations
 
