@@ -38,6 +38,8 @@ from bridge._internal.propagation.trace_link import TraceLink, link_of, link_of_
 from bridge._internal.semantics.inference import infer
 from bridge._internal.tracing.error_origin import span_of_error
 from bridge._internal.tracing.open_segments import OpenSegments
+from bridge._internal.tracing.segment import segment_of
+from bridge._internal.tracing.span import Span
 from bridge._internal.version import __version__
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     from bridge._internal.options import Options
     from bridge._internal.sampling.decision import Decision
     from bridge._internal.semantics.inference import Semantics
-    from bridge._internal.tracing.finished_span import SpanLike
+    from bridge._internal.tracing.finished_span import EndedSpan
     from bridge._internal.tracing.segment import Segment
 
 
@@ -168,12 +170,12 @@ class Client:
         if self.streams_spans:
             self._sender.worker.start()
 
-    def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
+    def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:
         """Send a local root with its finished children, off the caller's thread."""
         self.open_segments.discard(segment)
         self._lifecycle.segment_ended(segment, children, overflow)
 
-    def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
+    def spans_ended(self, segment: Segment, spans: list[EndedSpan]) -> None:
         """Send finished children by themselves, off the caller's thread."""
         self._lifecycle.spans_ended(segment, spans)
 
@@ -314,12 +316,12 @@ class Client:
 
     def _link_for(self, error: BaseException) -> TraceLink:
         where = context_api.get_current()
-        active = getattr(active_span(where), "segment", None)
+        active = segment_of(active_span(where))
         span = span_of_error(error)
-        segment = getattr(span, "segment", None)
+        segment = segment_of(span)
         # Another root's span is of an earlier life of the same exception object, which is raised again here.
-        if segment is not None and active in (None, segment):
-            return link_of_span(span)
+        if span is not None and segment is not None and active in (None, segment):
+            return link_of_span(span, segment)
         return link_of(where, self.options, is_current=True)
 
     def _error_is_sampled(self) -> bool:
@@ -417,13 +419,13 @@ def _make_watcher(options: Options) -> Watcher:
 
 def _is_below_open_root(link: TraceLink) -> bool:
     """Whether the root that something was captured below is still to be sent."""
-    segment = getattr(link.span, "segment", None)
+    segment = segment_of(link.span)
     return segment is not None and segment.collects and not segment.closed
 
 
 def _transaction_of(link: TraceLink) -> Semantics | None:
     """Return the name, as it is now, of the transaction that an event belongs to, and where the name comes from."""
-    segment = getattr(link.span, "segment", None)
+    segment = segment_of(link.span)
     root = None if segment is None else segment.root
     return None if root is None else infer(root.name, root.kind, root.attributes or {}, custom_name=root.custom_name)
 
@@ -432,9 +434,8 @@ def _trace_context(link: TraceLink) -> dict[str, Any]:
     context = {"trace_id": f"{link.trace_id:032x}", "span_id": f"{link.span_id:016x}"}
     if link.parent_span_id is not None:
         context["parent_span_id"] = f"{link.parent_span_id:016x}"
-    op = getattr(link.span, "op", None)
-    if op:
-        context["op"] = op
+    if isinstance(link.span, Span) and link.span.op:
+        context["op"] = link.span.op
     return context
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bridge._internal.context.scope import ScopeData
     from bridge._internal.delivery.envelope import Envelope
     from bridge._internal.delivery.sender import Sender
-    from bridge._internal.tracing.finished_span import SpanLike
+    from bridge._internal.tracing.finished_span import EndedSpan, FinishedSpan
     from bridge._internal.tracing.segment import Segment
 
 
@@ -32,10 +32,10 @@ class Lifecycle(Protocol):
     streams: bool
     category: str
 
-    def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
+    def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:
         """Send a local root that has ended, with those of its children that were not sent yet."""
 
-    def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
+    def spans_ended(self, segment: Segment, spans: list[EndedSpan]) -> None:
         """Send finished children of a root that may be open."""
 
 
@@ -48,22 +48,22 @@ class WholeTransactions:
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
 
-    def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
+    def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:
         """Queue the transaction of a root that has ended."""
         if overflow:
             self._sender.outcomes.lost(reasons.BUFFER_OVERFLOW, SPAN_CATEGORY, overflow)
         job = partial(self._envelopes, segment, segment.root, children, layers_of(segment), overflow)
         self._sender.submit(job, _losses(len(children)))
 
-    def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
+    def spans_ended(self, segment: Segment, spans: list[EndedSpan]) -> None:
         """Children go with their root."""
         raise NotImplementedError  # pragma: no cover - asked only of what streams
 
     def _envelopes(
         self,
         segment: Segment,
-        root: SpanLike,
-        children: Sequence[SpanLike],
+        root: FinishedSpan,
+        children: Sequence[EndedSpan],
         layers: Sequence[ScopeData],
         overflow: int,
     ) -> list[Envelope]:
@@ -117,16 +117,16 @@ class StreamedSpans:
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
 
-    def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
+    def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:
         """Queue what is left of a segment, the root last."""
         self.spans_ended(segment, [*children, segment.root])
 
-    def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
+    def spans_ended(self, segment: Segment, spans: list[EndedSpan]) -> None:
         """Queue spans of one segment."""
         job = partial(self._envelopes, segment, spans, layers_of(segment))
         self._sender.submit(job, {SPAN_CATEGORY: len(spans)})
 
-    def _envelopes(self, segment: Segment, spans: Sequence[SpanLike], layers: Sequence[ScopeData]) -> list[Envelope]:
+    def _envelopes(self, segment: Segment, spans: Sequence[EndedSpan], layers: Sequence[ScopeData]) -> list[Envelope]:
         sender, root = self._sender, segment.first.root
         options = sender.payload_options
         common = segment_attributes(root, layers=layers, options=options)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link
 
     from bridge._internal.capture.scope_data import ScopeLike
-    from bridge._internal.tracing.finished_span import SpanLike
+    from bridge._internal.tracing.finished_span import FinishedSpan
 
 
 _KIND_NAMES = {kind: kind.name for kind in SpanKind}
@@ -42,8 +42,8 @@ class PayloadOptions:
 
 
 def transaction_payload(
-    root: SpanLike,
-    children: Sequence[SpanLike],
+    root: FinishedSpan,
+    children: Sequence[FinishedSpan],
     *,
     event_id: str,
     layers: Sequence[ScopeLike],
@@ -84,7 +84,7 @@ def transaction_payload(
 
 
 def _contexts(
-    root: SpanLike, attributes: Mapping[str, Any], found: Semantics, options: PayloadOptions
+    root: FinishedSpan, attributes: Mapping[str, Any], found: Semantics, options: PayloadOptions
 ) -> dict[str, Any]:
     trace = _span_facts(root, attributes, found, options)
     contexts: dict[str, Any] = {"trace": trace}
@@ -97,7 +97,7 @@ def _contexts(
     return contexts
 
 
-def span_payload(span: SpanLike, options: PayloadOptions) -> dict[str, Any]:
+def span_payload(span: FinishedSpan, options: PayloadOptions) -> dict[str, Any]:
     """Return a child span as it stands in a transaction."""
     attributes = attributes_of(span)
     found = semantics_of(span, attributes)
@@ -113,7 +113,7 @@ def span_payload(span: SpanLike, options: PayloadOptions) -> dict[str, Any]:
 
 
 def _span_facts(
-    span: SpanLike, attributes: Mapping[str, Any], found: Semantics, options: PayloadOptions
+    span: FinishedSpan, attributes: Mapping[str, Any], found: Semantics, options: PayloadOptions
 ) -> dict[str, Any]:
     """Return what a child span and a transaction's trace context have in common."""
     facts: dict[str, Any] = {"trace_id": span.trace_id, "span_id": span.span_id}
@@ -129,7 +129,7 @@ def _span_facts(
     return facts
 
 
-def span_data(span: SpanLike, attributes: Mapping[str, Any], options: PayloadOptions) -> dict[str, Any]:
+def span_data(span: FinishedSpan, attributes: Mapping[str, Any], options: PayloadOptions) -> dict[str, Any]:
     """Return what is known of a span beside its names, ids and times: attributes, kind, scope and events."""
     data = clean_attributes(attributes, send_default_pii=options.send_default_pii)
     data["otel.kind"] = _KIND_NAMES[span.kind]
@@ -166,11 +166,11 @@ def _link_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return clean_attributes(attributes, send_default_pii=True)
 
 
-def _measurements(span: SpanLike) -> dict[str, dict[str, Any]]:
+def _measurements(span: FinishedSpan) -> dict[str, dict[str, Any]]:
     return {name: {"value": m["value"], "unit": m["unit"] or "none"} for name, m in span.measurements.items()}
 
 
-def attributes_of(span: SpanLike) -> Mapping[str, Any]:
+def attributes_of(span: FinishedSpan) -> Mapping[str, Any]:
     """Return the attributes of a span that has ended, as a plain mapping.
 
     The SDK's own takes a lock at each look: reading a span that way costs twice as much (benchmarks/export.py).
@@ -179,12 +179,12 @@ def attributes_of(span: SpanLike) -> Mapping[str, Any]:
     return attributes.copy() if attributes else {}
 
 
-def semantics_of(span: SpanLike, attributes: Mapping[str, Any]) -> Semantics:
+def semantics_of(span: FinishedSpan, attributes: Mapping[str, Any]) -> Semantics:
     """Return op, description and source of a span that has ended."""
     return infer(span.name, span.kind, attributes, custom_name=span.custom_name)
 
 
-def status_of(span: SpanLike, attributes: Mapping[str, Any]) -> str:
+def status_of(span: FinishedSpan, attributes: Mapping[str, Any]) -> str:
     """Return Sentry's status of a span that has ended."""
     told = span.status
     if span.was_left_by_error and grpc_status_code(attributes) == 0:
@@ -192,6 +192,6 @@ def status_of(span: SpanLike, attributes: Mapping[str, Any]) -> str:
     return status(told.status_code, told.description, attributes)
 
 
-def end_of(span: SpanLike) -> int:
+def end_of(span: FinishedSpan) -> int:
     """Return the end; a span whose clock was set back ends when it started."""
     return max(span.end_time or 0, span.start_time or 0)

@@ -318,12 +318,23 @@ class Scopes:
         return Scopes(self.current, self.isolation.fork_beside(), PropagationContext(remote))
 
 
+def remembered_scopes(span: object) -> Scopes | None:
+    """Return the scopes that were in force where a span started, if they were noted on it, of any provider."""
+    scopes: Scopes | None = getattr(span, "_bridge_scopes", None)
+    return scopes
+
+
+def remember_scopes(span: object, scopes: Scopes | None) -> None:
+    """Note on a span the scopes that are in force where it starts."""
+    vars(span)["_bridge_scopes"] = scopes
+
+
 def find_scopes(context: Context) -> Scopes | None:
     """Return the scopes in force in a Context (rules 1 to 3), or `None`."""
     entry: Any = context.get(SCOPES_KEY)
     span = context.get(SPAN_KEY)
     if span is not None and (entry is None or entry.owner is not span):
-        remembered: Scopes | None = getattr(span, "_bridge_scopes", None)
+        remembered = remembered_scopes(span)
         if remembered is not None:
             return remembered
     return entry  # type: ignore[no-any-return]  # the value type of a Context is object
@@ -369,7 +380,7 @@ class CurrentScope(Scope):
         data = change(scopes.current)
         entry = Scopes(data, scopes.isolation, scopes.propagation, span, nested)
         context_api.attach(with_scopes(context, entry))  # no token: the enclosing detach undoes the write
-        note = getattr(span, "_note_own_scope", None)
+        note = getattr(span, "_bridge_note_own_scope", None)
         if note is not None and not nested:
             note(data)
 

@@ -30,7 +30,7 @@ class AdoptedSpan(SpanView):
         super().__init__(span)
         self._sdk_span = span
         noted: Any = span
-        self.segment = noted.segment
+        self._bridge_segment = noted.segment
         self._bridge_scopes = noted._bridge_scopes
         self._parent_span_id = noted._parent_span_id
 
@@ -90,7 +90,7 @@ class AdoptedSpan(SpanView):
 
     def note_own_scope(self, data: ScopeData) -> None:
         """Take what the root's own block wrote to its current scope."""
-        segment = self.segment
+        segment = self._bridge_segment
         if segment is not None and self.is_local_root and segment.execution == execution():
             segment.own_scope = data
 

@@ -8,18 +8,20 @@ from opentelemetry import baggage
 from opentelemetry import context as context_api
 from opentelemetry.context.context import Context
 from opentelemetry.propagators.textmap import Getter, TextMapPropagator, default_getter, default_setter
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 
 from bridge._internal import active
 from bridge._internal.context.context_values import active_span, with_span, without_span
 from bridge._internal.context.propagation_context import PropagationContext
-from bridge._internal.context.scope import EMPTY, IsolationScope, Scopes, find_scopes, with_scopes
+from bridge._internal.context.scope import EMPTY, IsolationScope, Scopes, find_scopes, remember_scopes, with_scopes
 from bridge._internal.guard import guard, report_fault
 from bridge._internal.options import Options
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG, SPAN_KEY
 from bridge._internal.propagation.trace_link import link_of
 from bridge._internal.sampling.upstream import RemoteSpan, Upstream, upstream_from_w3c
 from bridge._internal.semantics.inference import outgoing_url
+from bridge._internal.tracing.light_spans import NoOpSpan, UnsampledSpan
 from bridge._internal.tracing.suppression import is_suppressed
 from bridge._internal.wire.baggage import BAGGAGE, SENTRY_PREFIX, Dsc, merge_baggage, split_baggage, split_reencoded
 from bridge._internal.wire.carrier import (
@@ -116,12 +118,12 @@ class SentryPropagator(TextMapPropagator):
         targets = self._targets_of(options)
         if targets is None:
             return True
-        span: Any = active_span(context)
-        if getattr(span, "silent", False):
+        span = active_span(context)
+        if type(span) is NoOpSpan and not span.propagates:
             return False
         url = ""
-        if getattr(span, "kind", None) is SpanKind.CLIENT:
-            url = outgoing_url(getattr(span, "attributes", None) or {}) or ""
+        if isinstance(span, ReadableSpan | UnsampledSpan) and span.kind is SpanKind.CLIENT:
+            url = outgoing_url(span.attributes or {}) or ""
         return targets.matches(url) if url else targets.any
 
     def _targets_of(self, options: Options) -> Targets | None:
@@ -308,7 +310,8 @@ def _forked(context: Context, remote: RemoteSpan | None, base: Scopes | None) ->
     if remote is None:
         return with_scopes(context, before.fork(context.get(SPAN_KEY), for_request=True))
     # What the scopes know of the upstream does not know the scopes: a cycle would wait for the garbage collector.
-    scopes = remote._bridge_scopes = before.fork(None, remote.without_scopes(), for_request=True)
+    scopes = before.fork(None, remote.without_scopes(), for_request=True)
+    remember_scopes(remote, scopes)
     return with_scopes(with_span(context, remote), scopes)
 
 

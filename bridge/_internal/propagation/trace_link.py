@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bridge._internal.context.context_values import active_span
 from bridge._internal.context.scope import current_scopes
 from bridge._internal.sampling.decision import base_dsc, format_sampled
 from bridge._internal.sampling.sampler import sample_rand_for
 from bridge._internal.sampling.upstream import upstream_of
+from bridge._internal.tracing.segment import segment_of
+from bridge._internal.tracing.span import parent_span_id_of
 from bridge._internal.wire.tracestate import SENTRY_MEMBER
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
+    from opentelemetry.trace import Span
 
     from bridge._internal.context.propagation_context import PropagationContext
     from bridge._internal.options import Options
     from bridge._internal.sampling.upstream import Sampled, Upstream
+    from bridge._internal.tracing.segment import Segment
     from bridge._internal.wire.baggage import Dsc
 
 
@@ -31,7 +35,7 @@ class TraceLink(NamedTuple):
     parent_span_id: int | None
     sampled: Sampled
     dsc: Dsc
-    span: Any = None
+    span: Span | None = None
     state: str | None = None
 
 
@@ -40,44 +44,39 @@ def link_of(context: Context, options: Options, *, is_current: bool = False) -> 
 
     Asking freezes the DSC of a trace that starts here.
     """
-    span: Any = active_span(context)
-    segment = getattr(span, "segment", None)
-    if segment is not None:
-        return link_of_span(span)
+    span = active_span(context)
+    if span is not None and (segment := segment_of(span)) is not None:
+        return link_of_span(span, segment)
     upstream = None if span is None else upstream_of(span)
-    if upstream is None:
+    if span is None or upstream is None:
         return _link_without_span(current_scopes(None if is_current else context).propagation, options)
     span_context = span.get_span_context()
     if span_context.is_remote:
         propagation = current_scopes(None if is_current else context).propagation
         return _continued_link(upstream, propagation.span_id, span_context.span_id, options)
-    parent = getattr(span, "parent", None)
-    parent_span_id = None if parent is None else parent.span_id
-    return _continued_link(upstream, span_context.span_id, parent_span_id, options, span)
+    return _continued_link(upstream, span_context.span_id, parent_span_id_of(span), options, span)
 
 
-def link_of_span(span: Any) -> TraceLink:
-    """Return the trace of a local span of ours."""
-    segment = span.segment
+def link_of_span(span: Span, segment: Segment) -> TraceLink:
+    """Return the trace of a span that belongs to a segment."""
     context = span.get_span_context()
     state = None if SENTRY_MEMBER in context.trace_state else segment.trace_state().get(SENTRY_MEMBER)
     return TraceLink(
-        context.trace_id, context.span_id, span._parent_span_id, segment.sampled, segment.dsc(), span, state
+        context.trace_id, context.span_id, parent_span_id_of(span), segment.sampled, segment.dsc(), span, state
     )
 
 
 def _link_without_span(propagation: PropagationContext, options: Options) -> TraceLink:
     if propagation.remote is not None:
-        upstream: Upstream = propagation.remote.upstream
         parent_span_id = propagation.remote.get_span_context().span_id
-        return _continued_link(upstream, propagation.span_id, parent_span_id, options)
+        return _continued_link(propagation.remote.upstream, propagation.span_id, parent_span_id, options)
     trace_id = propagation.trace_id
     dsc = base_dsc(trace_id, sample_rand_for(trace_id, None), options)
     return TraceLink(trace_id, propagation.span_id, None, None, dsc)
 
 
 def _continued_link(
-    upstream: Upstream, span_id: int, parent_span_id: int | None, options: Options, span: Any = None
+    upstream: Upstream, span_id: int, parent_span_id: int | None, options: Options, span: Span | None = None
 ) -> TraceLink:
     dsc = upstream.dsc
     if dsc is None:

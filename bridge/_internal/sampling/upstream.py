@@ -11,7 +11,6 @@ from bridge._internal.wire.tracestate import OTEL_MEMBER, SENTRY_MEMBER, parse_o
 if TYPE_CHECKING:
     from opentelemetry.trace.span import TraceState
 
-    from bridge._internal.context.scope import Scopes
     from bridge._internal.wire.baggage import Dsc
     from bridge._internal.wire.tracestate import OtState
 
@@ -49,15 +48,14 @@ class Upstream:
 
 
 class RemoteSpan(NonRecordingSpan):
-    """A parent in another service, as headers told of it; brings the scopes that `extract` forked for it."""
+    """A parent in another service, as headers described it."""
 
     def __init__(self, context: SpanContext, upstream: Upstream) -> None:
         super().__init__(context)
         self.upstream = upstream
-        self._bridge_scopes: Scopes | None = None
 
     def without_scopes(self) -> RemoteSpan:
-        """Return the same parent, knowing of no scopes."""
+        """Return the same parent, without the scopes that were noted on it."""
         return RemoteSpan(self.get_span_context(), self.upstream)
 
 

@@ -1,16 +1,17 @@
-"""SpanLike: what is read of a span that has ended."""
+"""FinishedSpan: what payloads read of a span that has ended."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import Link, SpanKind, Status
 
 
-class SpanLike(Protocol):
+class FinishedSpan(Protocol):
     """What is read of a span that has ended."""
 
     is_local_root: bool
@@ -50,3 +51,7 @@ class SpanLike(Protocol):
     def origin(self) -> str: ...
     @property
     def custom_name(self) -> bool: ...
+
+
+EndedSpan: TypeAlias = "FinishedSpan | ReadableSpan"
+"""An ended span as its segment keeps it; an adopted child of another provider is read as ours in the worker only."""

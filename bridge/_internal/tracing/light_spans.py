@@ -34,7 +34,7 @@ class UnsampledSpan(LocalSpan, NonRecordingSpan):
         parent: trace_api.Span | SpanContext | None,
         scopes: Scopes | None,
     ) -> None:
-        self.segment = segment
+        self._bridge_segment = segment
         self._tracer = tracer
         self.name = name
         self.kind = kind
@@ -53,12 +53,12 @@ class UnsampledSpan(LocalSpan, NonRecordingSpan):
 class NoOpSpan(Span, NonRecordingSpan):
     """What `start_span` returns where there is nothing to trace: not initialised, or suppressed.
 
-    `silent`: under it Sentry's headers are not written either.
+    Without `propagates` Sentry's headers are not written under it either.
     """
 
-    def __init__(self, context: SpanContext = INVALID_SPAN_CONTEXT, *, silent: bool = False) -> None:
+    def __init__(self, context: SpanContext = INVALID_SPAN_CONTEXT, *, propagates: bool = True) -> None:
         super().__init__(context)
-        self.silent = silent
+        self.propagates = propagates
 
 
 NO_OP = NoOpSpan()

@@ -33,7 +33,7 @@ from bridge._internal.sampling.upstream import RemoteSpan, upstream_of
 from bridge._internal.tracing.block_error import record_block_error_as_otel
 from bridge._internal.tracing.decorator import decorate
 from bridge._internal.tracing.light_spans import NO_OP, NoOpSpan, UnsampledSpan
-from bridge._internal.tracing.segment import Segment
+from bridge._internal.tracing.segment import Segment, segment_of
 from bridge._internal.tracing.span import OP_ATTRIBUTE, REQUEST_KINDS, SOURCE_ATTRIBUTE, RecordingSpan, Span
 from bridge._internal.tracing.suppression import SUPPRESS_TRACING_KEY, is_own_request, is_suppressed
 
@@ -198,7 +198,7 @@ class Tracer(SdkTracer):
                 and (kind is not _CLIENT or not attributes)
                 and self._bridge_is_enabled()
             )
-            if is_plain and type(parent) in _BRIDGE_SPANS and not (segment := parent.segment).closed:
+            if is_plain and type(parent) in _BRIDGE_SPANS and not (segment := parent._bridge_segment).closed:
                 entry: Any = parent_context.get(SCOPES_KEY)
                 scopes = entry if entry is not None and entry.owner is parent else parent._bridge_scopes or entry
                 if not segment.recording:
@@ -258,8 +258,8 @@ class Tracer(SdkTracer):
         if not self._bridge_is_enabled() or is_suppressed(parent_context):
             return NO_OP if parent is None else NoOpSpan(parent.get_span_context())
         if is_own_request(start.kind, start.attributes, self._bridge_provider.options.dsn):
-            return NoOpSpan(INVALID_SPAN_CONTEXT if parent is None else parent.get_span_context(), silent=True)
-        segment: Segment | None = getattr(parent, "segment", None)
+            return NoOpSpan(INVALID_SPAN_CONTEXT if parent is None else parent.get_span_context(), propagates=False)
+        segment = segment_of(parent)
         if segment is None:
             return self._start_root(start, parent_context, parent, is_current=is_current)
         assert parent is not None

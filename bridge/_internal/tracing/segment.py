@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from opentelemetry.trace import TraceFlags
 
 from bridge._internal import forking
+from bridge._internal.context.scope import remembered_scopes
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG
 from bridge._internal.sampling.decision import base_dsc, format_sampled, trace_state_for
 from bridge._internal.wire.baggage import Dsc
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from bridge._internal.options import Options
     from bridge._internal.sampling.decision import Decision
     from bridge._internal.sampling.upstream import Sampled, Upstream
-    from bridge._internal.tracing.finished_span import SpanLike
+    from bridge._internal.tracing.finished_span import EndedSpan, FinishedSpan
 
 
 _FLAGS = tuple(TraceFlags(bits) for bits in range((RANDOM_TRACE_FLAG | TraceFlags.SAMPLED) + 1))
@@ -48,10 +49,10 @@ class SegmentSink(Protocol):
     def segment_started(self, segment: Segment) -> None:
         """The first span of a local root was started."""
 
-    def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
+    def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:
         """A local root ended; its finished children go with it, `overflow` more did not fit."""
 
-    def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
+    def spans_ended(self, segment: Segment, spans: list[EndedSpan]) -> None:
         """Finished children to be sent by themselves, where spans are streamed."""
 
     def spans_lost(self, quantity: int, *, with_root: bool) -> None:
@@ -64,6 +65,18 @@ class SegmentSink(Protocol):
         """A local root was decided against."""
 
 
+class SegmentMember(Protocol):
+    """A span that belongs to a segment: one of ours, or one of another provider that the span processor adopted."""
+
+    _bridge_segment: Segment | None
+
+
+def segment_of(span: object) -> Segment | None:
+    """Return the segment that a span belongs to; `None` for a span of another provider that was not adopted."""
+    segment: Segment | None = getattr(span, "_bridge_segment", None)
+    return segment
+
+
 class Segment:
     """One local root and all below it."""
 
@@ -72,7 +85,7 @@ class Segment:
     own_scope: ScopeData | None = None
     late = False  # follows a root that was sent before
     collects = False  # whether finished spans are kept, to be sent
-    execution: tuple[int, Any] | None = None  # what runs the root's block, where that is sent
+    execution: tuple[int, object] | None = None  # what runs the root's block, where that is sent
     closed = False
     abandoned = False  # nobody sends what ends from now on
     _find_root: Callable[[], Any] | None = None
@@ -111,7 +124,7 @@ class Segment:
             self.collects = True
             self.execution = execution()
             self._process = forking.generation
-            self._finished: list[SpanLike] = []
+            self._finished: list[EndedSpan] = []
             self._most = options.max_spans  # finished children that may wait
             if sink.streams_spans:
                 self._streams = True
@@ -185,14 +198,14 @@ class Segment:
         if unreported and self.sink is not None:
             self.sink.spans_started(unreported)
 
-    def keep(self, span: SpanLike) -> bool:
-        """Keep an ended child until its root ends, if that is all there is to do; for whoever holds the lock."""
-        if self.closed or not self.collects or span.is_local_root or len(self._finished) >= self._most:
+    def keep(self, span: EndedSpan) -> bool:
+        """Keep an ended child until its root ends, if that is all there is to do; the caller holds the lock."""
+        if self.closed or not self.collects or len(self._finished) >= self._most:
             return False
         self._finished.append(span)
         return True
 
-    def take(self, span: SpanLike) -> None:
+    def take(self, span: FinishedSpan) -> None:
         """Take a span that has just ended: the root closes the segment, a child waits for it or comes after it.
 
         Where another sampler records what Sentry does not want, nothing is kept. In a forked child what the parent
@@ -230,7 +243,7 @@ class Segment:
             self.sink.spans_started(unreported)
             self.sink.segment_ended(self, finished, self._overflow)
 
-    def _send_late(self, span: SpanLike) -> None:
+    def _send_late(self, span: FinishedSpan) -> None:
         with self.lock:
             if self.abandoned:
                 return
@@ -241,7 +254,7 @@ class Segment:
         if self._streams:
             self.sink.spans_ended(self, [span])
             return
-        follower = self.follow_up(getattr(span, "_bridge_scopes", None))
+        follower = self.follow_up(remembered_scopes(span))
         follower._find_root = lambda: span
         follower.closed = True
         self.sink.segment_ended(follower, [], 0)
@@ -323,7 +336,7 @@ class Segment:
         return made
 
 
-def execution() -> tuple[int, Any]:
+def execution() -> tuple[int, object]:
     """Return which thread and asyncio task runs: writes of others to the current scope are not a block's own."""
     loop = asyncio._get_running_loop()
     return threading.get_ident(), None if loop is None else asyncio.current_task(loop)

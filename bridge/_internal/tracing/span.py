@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
-from opentelemetry.sdk.trace import Event
+from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.trace import (
     SpanContext,
@@ -75,9 +75,8 @@ class Span(trace_api.Span):
     tracer's `start_span` made only ends with it, as in OpenTelemetry.
     """
 
-    segment: Segment | None = None
+    _bridge_segment: Segment | None = None
     is_local_root = False  # whether the first of its segment
-    silent = False  # whether Sentry's headers are not written under it
     was_left_by_error = False  # whether an exception left the block of a native tracer's span
     _bridge_scopes: Scopes | None = None
     _activates = False
@@ -107,12 +106,12 @@ class Span(trace_api.Span):
     @property
     def sampled(self) -> Sampled:
         """The trace's decision here: `True`, `False`, or `None` while it is deferred."""
-        return None if self.segment is None else self.segment.sampled
+        return None if self._bridge_segment is None else self._bridge_segment.sampled
 
     @property
     def root_span(self) -> Span | None:
         """The local root that this span is below, or itself."""
-        return None if self.segment is None else self.segment.root
+        return None if self._bridge_segment is None else self._bridge_segment.root
 
     @property
     def op(self) -> str | None:
@@ -180,7 +179,7 @@ class Span(trace_api.Span):
 class LocalSpan(Span):
     """What the two kinds of spans that our tracers start have in common; their ids' context is made when asked for."""
 
-    segment: Segment
+    _bridge_segment: Segment
     custom_name = False
     _flags: TraceFlags | None = None  # where they are not the segment's
     _parent_found: trace_api.Span | SpanContext | None
@@ -194,7 +193,7 @@ class LocalSpan(Span):
         return transaction_name_of(self)
 
     def _context_of(self, span_id: int) -> SpanContext:
-        segment = self.segment
+        segment = self._bridge_segment
         flags = segment.trace_flags if self._flags is None else self._flags
         return SpanContext(segment.trace_id, span_id, False, flags, segment.trace_state())
 
@@ -236,7 +235,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
         parent: trace_api.Span | SpanContext | None,
         scopes: Scopes | None,
     ) -> None:
-        self.segment = segment
+        self._bridge_segment = segment
         self._tracer = tracer
         self._name = name
         self._kind = kind
@@ -257,12 +256,12 @@ class RecordingSpan(LocalSpan, SdkSpan):
 
     @property
     def _lock(self) -> Any:  # type: ignore[override]  # the SDK sets one on each span
-        return self.segment.lock
+        return self._bridge_segment.lock
 
     @property
     def trace_id(self) -> str:
         """The trace id, 32 lower-case hex digits."""
-        return f"{self.segment.trace_id:032x}"
+        return f"{self._bridge_segment.trace_id:032x}"
 
     @property
     def span_id(self) -> str:
@@ -328,13 +327,13 @@ class RecordingSpan(LocalSpan, SdkSpan):
 
     def set_tag(self, key: str, value: Any) -> None:
         """Set a tag of this span; on a root it is a tag of the transaction."""
-        with self.segment.lock:
+        with self._bridge_segment.lock:
             if self._end_time is None:
                 self._tags = {**(self._tags or {}), key: value}
 
     def set_measurement(self, name: str, value: float, unit: str = "") -> None:
         """Set a measurement, such as `("memory", 12.5, "megabyte")`."""
-        with self.segment.lock:
+        with self._bridge_segment.lock:
             if self._end_time is None:
                 self._measurements = {**(self._measurements or {}), name: {"value": value, "unit": unit}}
 
@@ -342,7 +341,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
         """Set an attribute, as the SDK does."""
         # Values of these types need no cleaning, which is nine tenths of the SDK's cost (benchmarks/spans.py).
         if type(value) in _PLAIN_TYPES and type(key) is str and key:
-            with self.segment.lock:
+            with self._bridge_segment.lock:
                 plain = self._plain
                 if self._end_time is None and len(plain) < self._tracer.plain_attributes:
                     if key in plain:
@@ -353,7 +352,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
 
     def set_attributes(self, attributes: Mapping[str, types.AttributeValue]) -> None:
         """Set attributes, as the SDK does."""
-        with self.segment.lock:
+        with self._bridge_segment.lock:
             if self._end_time is None:
                 self._put(attributes)
                 return
@@ -388,7 +387,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
 
     def _keep_event(self, name: str, attributes: dict[str, Any], timestamp: int | None) -> bool:
         """Keep an event that needs no cleaning as it is, until somebody reads it."""
-        with self.segment.lock:
+        with self._bridge_segment.lock:
             if self._end_time is not None or self._has_events:
                 return False
             plain = self._plain_events
@@ -413,7 +412,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
                 super().record_exception(exception, attributes, timestamp, escaped)
         except Exception as error:  # the exception's own `__str__`
             report_fault("tracing", "an exception could not be recorded", error)
-        segment = self.segment
+        segment = self._bridge_segment
         if segment.options.capture_span_exceptions and segment.sink is not None:
             segment.sink.exception_recorded(exception)
 
@@ -434,7 +433,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
 
     def end(self, end_time: int | None = None) -> None:
         """End the span at `end_time`, nanoseconds since the epoch, or now. Never raises, never blocks on I/O."""
-        segment, tracer = self.segment, self._tracer
+        segment, tracer = self._bridge_segment, self._tracer
         with segment.lock:
             first = self._end_time is None
             if first:
@@ -442,7 +441,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
                 if self._is_cleaned:
                     freeze(cast("BoundedAttributes", self._attributes))
                 is_watched = tracer._bridge_provider.has_processors or self._record_end_metrics is not None
-                if not is_watched and segment.keep(self):
+                if not is_watched and not self.is_local_root and segment.keep(self):
                     return
         if not first:
             SdkSpan.end(self, end_time)  # which says so
@@ -469,9 +468,9 @@ class RecordingSpan(LocalSpan, SdkSpan):
         else:
             SdkSpan.__exit__(self, exc_type, exc, tb)
 
-    def _note_own_scope(self, data: ScopeData) -> None:
+    def _bridge_note_own_scope(self, data: ScopeData) -> None:
         """Take what the root's own block wrote to its current scope; other tasks' and threads' writes are theirs."""
-        segment = self.segment
+        segment = self._bridge_segment
         if self.is_local_root and segment.execution == execution():
             segment.own_scope = data
 
@@ -480,7 +479,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
         return shared_attributes(self._limits, self._plain, frozen=self._end_time is not None)
 
     def _make_events(self) -> Any:
-        with self.segment.lock:
+        with self._bridge_segment.lock:
             if not self._has_events:
                 self._has_events = True
                 events = cast("Any", self)._new_events()
@@ -548,6 +547,15 @@ def span_id_of(parent: trace_api.Span | SpanContext | None) -> int | None:
     if type(parent) is SpanContext:
         return parent.span_id
     return parent.get_span_context().span_id if isinstance(parent, trace_api.Span) else parent.span_id
+
+
+def parent_span_id_of(span: trace_api.Span) -> int | None:
+    """Return the span id of a span's parent, of any provider; `None` if it has none or does not know it."""
+    # By type first: see span_id_of.
+    if type(span) is RecordingSpan or isinstance(span, Span):
+        return span._parent_span_id
+    parent = span.parent if isinstance(span, ReadableSpan) else None
+    return None if parent is None else parent.span_id
 
 
 REQUEST_KINDS = frozenset({SpanKind.SERVER, SpanKind.CONSUMER})
