@@ -9,10 +9,14 @@ from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.context.context import Context
 
+from bridge._internal.context import runtime
 from bridge._internal.otel_private import SPAN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+runtime.span_key = SPAN_KEY
+_SPAN_KEYS = frozenset({SPAN_KEY, runtime.SEGMENT_SPAN_KEY})
 
 
 def with_value(context: Context, key: str, value: object) -> Context:
@@ -31,7 +35,7 @@ def with_span(context: Context, span: trace_api.Span) -> Context:
 
 def without_span(context: Context) -> Context:
     """Return the Context with no span active."""
-    return Context({key: value for key, value in context.items() if key != SPAN_KEY})
+    return Context({key: value for key, value in context.items() if key not in _SPAN_KEYS})
 
 
 def active_span(context: Context) -> trace_api.Span | None:

@@ -19,21 +19,20 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
+from opentelemetry.context.context import Context
 
 from bridge._internal import active, sources
 from bridge._internal.context.context_values import attached, with_value, without_span
 from bridge._internal.context.propagation_context import PropagationContext
+from bridge._internal.context.runtime import SCOPES_KEY, SEGMENT_SPAN_KEY, scopes_of_span
 from bridge._internal.guard import report_fault
 from bridge._internal.otel_private import SPAN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from opentelemetry.context.context import Context
-
     EventProcessor = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None]
 
-SCOPES_KEY = context_api.create_key("bridge-scopes")
 _DEFAULT_MAX_BREADCRUMBS = 100
 
 
@@ -334,7 +333,7 @@ def find_scopes(context: Context) -> Scopes | None:
     entry: Any = context.get(SCOPES_KEY)
     span = context.get(SPAN_KEY)
     if span is not None and (entry is None or entry.owner is not span):
-        remembered = remembered_scopes(span)
+        remembered: Scopes | None = scopes_of_span(context, span)
         if remembered is not None:
             return remembered
     return entry  # type: ignore[no-any-return]  # the value type of a Context is object
@@ -356,6 +355,19 @@ def current_scopes(context: Context | None = None) -> Scopes:
     if is_current:
         context_api.attach(with_scopes(context, made))  # no token: the detach of that Context restores
     return made
+
+
+def activated(context: Context, span: object, remembered: Scopes | None) -> Context:
+    """Return the Context with a span of ours active, and with the scopes that it remembers."""
+    derived = Context(context)
+    put = dict.__setitem__
+    put(derived, SPAN_KEY, span)
+    if remembered is not None:
+        put(derived, SEGMENT_SPAN_KEY, span)
+        entry: Any = context.get(SCOPES_KEY)
+        if entry is not remembered and (entry is None or entry.owner is not span):
+            put(derived, SCOPES_KEY, remembered)
+    return derived
 
 
 def with_scopes(context: Context, scopes: Scopes) -> Context:

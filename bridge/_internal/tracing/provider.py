@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, TraceFlags
 
-from bridge._internal.context.context_values import active_span, with_span
-from bridge._internal.context.scope import SCOPES_KEY, current_scopes, find_scopes, with_scopes
+from bridge._internal.context.context_values import active_span
+from bridge._internal.context.scope import SCOPES_KEY, activated, current_scopes, find_scopes
 from bridge._internal.guard import guard
 from bridge._internal.options import Options
 from bridge._internal.otel_private import (
@@ -33,7 +33,8 @@ from bridge._internal.sampling.upstream import RemoteSpan, upstream_of
 from bridge._internal.tracing.block_error import record_block_error_as_otel
 from bridge._internal.tracing.decorator import decorate
 from bridge._internal.tracing.light_spans import NO_OP, NoOpSpan, UnsampledSpan
-from bridge._internal.tracing.segment import Segment, segment_of
+from bridge._internal.tracing.segment import Segment
+from bridge._internal.tracing.segment_parent import segment_parent_in
 from bridge._internal.tracing.span import OP_ATTRIBUTE, REQUEST_KINDS, SOURCE_ATTRIBUTE, RecordingSpan, Span
 from bridge._internal.tracing.suppression import SUPPRESS_TRACING_KEY, is_own_request, is_suppressed
 
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from bridge._internal.sampling.decision import Decision
     from bridge._internal.sampling.upstream import Upstream
     from bridge._internal.tracing.segment import SegmentSink
+    from bridge._internal.tracing.segment_parent import SegmentParent
 
 F = TypeVar("F")
 
@@ -259,14 +261,15 @@ class Tracer(SdkTracer):
             return NO_OP if parent is None else NoOpSpan(parent.get_span_context())
         if is_own_request(start.kind, start.attributes, self._bridge_provider.options.dsn):
             return NoOpSpan(INVALID_SPAN_CONTEXT if parent is None else parent.get_span_context(), propagates=False)
-        segment = segment_of(parent)
-        if segment is None:
+        above = None if parent is None else segment_parent_in(parent_context)
+        if parent is None or above is None:
             return self._start_root(start, parent_context, parent, is_current=is_current)
-        assert parent is not None
-        return self._start_child(start, parent_context, parent, segment)
+        return self._start_child(start, parent_context, parent, above)
 
-    def _start_child(self, start: SpanStart, parent_context: Context, parent: trace_api.Span, segment: Segment) -> Span:
-        scopes = find_scopes(parent_context)
+    def _start_child(
+        self, start: SpanStart, parent_context: Context, parent: trace_api.Span, above: SegmentParent
+    ) -> Span:
+        segment, scopes = above.segment, find_scopes(parent_context)
         attributes = start.attributes
         recording, flags = segment.recording, None
         provider = self._bridge_provider
@@ -278,7 +281,7 @@ class Tracer(SdkTracer):
             attributes = result.attributes
             recording = result.decision is not OtelDecision.DROP or (provider.beside is not None and segment.sends)
             flags = segment.flags_of(result.decision is OtelDecision.RECORD_AND_SAMPLE)
-        return self._make(start.name, start.kind, attributes, segment, parent, scopes, recording, flags)
+        return self._make(start.name, start.kind, attributes, segment, parent, scopes, recording, flags, above)
 
     def _start_head(
         self, name: str, kind: SpanKind, attributes: types.Attributes, parent_context: Context, *, is_current: bool
@@ -362,6 +365,7 @@ class Tracer(SdkTracer):
         scopes: Scopes | None,
         recording: bool,
         flags: TraceFlags | None = None,
+        above: SegmentParent | None = None,
     ) -> Span:
         make = RecordingSpan if recording else UnsampledSpan
         span: RecordingSpan | UnsampledSpan = make(self, segment, name, kind, attributes, parent, scopes)
@@ -374,6 +378,8 @@ class Tracer(SdkTracer):
                 span._record_end_metrics = ended
         if flags is not None:
             span._flags = flags
+        if above is not None and (above.span is not parent or not recording):
+            span._bridge_segment_parent = above
         if not segment.was_opened:  # before the span's processors run: one may ask for the headers
             segment.open(span, weakref.ref(span))
         elif recording and segment.collects:
@@ -440,11 +446,7 @@ class CurrentSpan:
 
     def __enter__(self) -> Span:
         span = self._span = self._tracer.begin(*self._start)
-        context = with_span(context_api.get_current(), span)
-        if self._start[1] is not None and span._bridge_scopes is not None:
-            # A span of another provider that is started inside must find this request's scopes too.
-            context = with_scopes(context, span._bridge_scopes)
-        self._token = context_api.attach(context)
+        self._token = context_api.attach(activated(context_api.get_current(), span, span._bridge_scopes))
         return span
 
     def __exit__(

@@ -1,0 +1,97 @@
+"""SegmentParent: the nearest ancestor, in this process, that Sentry gets."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from opentelemetry.trace import NonRecordingSpan, SpanContext
+
+from bridge._internal.context.context_values import active_span
+from bridge._internal.context.runtime import SEGMENT_SPAN_KEY
+from bridge._internal.tracing.segment import segment_of
+
+if TYPE_CHECKING:
+    from opentelemetry import trace as trace_api
+    from opentelemetry.context import Context
+    from opentelemetry.trace import TraceFlags
+    from opentelemetry.trace.span import TraceState
+
+    from bridge._internal.context.scope import Scopes
+    from bridge._internal.tracing.segment import Segment
+
+
+class SegmentParent(NamedTuple):
+    """What a span that starts below gets from its nearest ancestor that belongs to a segment and is sent with it.
+
+    That is not always the parent that OpenTelemetry knows: a span of an isolated provider, a `NonRecordingSpan`, an
+    OpenTracing shim or a span that another sampler dropped may be in between.
+    """
+
+    segment: Segment
+    span_id: int
+    span: trace_api.Span | None
+    """Held, so that the root lives on while spans below it do; `None` if only its `SpanContext` was handed over."""
+
+
+class SegmentSpanContext(SpanContext):
+    """The `SpanContext` of a span that belongs to a segment: what is built on it finds the segment.
+
+    The reference is weak, and is neither pickled nor copied: to others this is a `SpanContext` like any other.
+    """
+
+    _find_segment: weakref.ref[Segment]
+
+    @classmethod
+    def of_segment(
+        cls, segment: Segment, span_id: int, trace_flags: TraceFlags, trace_state: TraceState
+    ) -> SegmentSpanContext:
+        """Return the context of a local span."""
+        made: SegmentSpanContext = cls(segment.trace_id, span_id, False, trace_flags, trace_state)  # type: ignore[assignment]  # OpenTelemetry's `__new__` says SpanContext
+        made.__dict__["_find_segment"] = weakref.ref(segment)
+        return made
+
+    @property
+    def _bridge_segment(self) -> Segment | None:
+        return self._find_segment()
+
+    @property
+    def _bridge_scopes(self) -> Scopes | None:
+        segment = self._find_segment()
+        return None if segment is None else segment.scopes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SpanContext, self.__getnewargs__()
+
+    def __repr__(self) -> str:
+        return repr(SpanContext(*self.__getnewargs__()))
+
+
+def segment_parent_in(context: Context) -> SegmentParent | None:
+    """Return the nearest ancestor that Sentry gets of a span that starts under a Context; `None` for a local root.
+
+    A remote parent is another service, also where that is this process.
+    """
+    span = active_span(context)
+    if span is None:
+        return None
+    if (segment := segment_of(span)) is not None:
+        return _of_span(span, segment)
+    span_context = span.get_span_context()
+    if not isinstance(span_context, SpanContext) or span_context.is_remote or not span_context.is_valid:
+        return None
+    within: Any = context.get(SEGMENT_SPAN_KEY)
+    if (segment := segment_of(within)) is not None and segment.trace_id == span_context.trace_id:
+        return _of_span(within, segment)
+    for found in (span_context, getattr(span, "parent", None)):
+        if isinstance(found, SegmentSpanContext) and (segment := found._bridge_segment) is not None:
+            return SegmentParent(segment, found.span_id, segment.root)
+    return None
+
+
+def _of_span(span: Any, segment: Segment) -> SegmentParent:
+    if segment.recording and isinstance(span, NonRecordingSpan):  # dropped by another sampler
+        above: SegmentParent | None = span._bridge_segment_parent
+        if above is not None:
+            return above
+    return SegmentParent(segment, span.get_span_context().span_id, span)
