@@ -13,6 +13,7 @@ from opentelemetry.propagators.composite import CompositePropagator
 
 from bridge._internal.context.propagation_context import continue_for_process
 from bridge._internal.context.runtime import SentryRuntimeContext
+from bridge._internal.foreign.adopted_tracer import adopt_tracers, release_tracers
 from bridge._internal.foreign.span_processor import SentrySpanProcessor
 from bridge._internal.otel_private import (
     SPAN_KEY,
@@ -110,6 +111,9 @@ def install_provider(
         existing.configure(options, sampler, sink, beside)
     elif not any(isinstance(processor, SentrySpanProcessor) for processor in span_processors(existing)):
         existing.add_span_processor(SentrySpanProcessor(options, sink))
+    for processor in span_processors(existing):
+        if isinstance(processor, SentrySpanProcessor):
+            adopt_tracers(existing, processor)
     for processor in options.span_processors:
         existing.add_span_processor(processor)
     return cast("trace_api.TracerProvider", existing)
@@ -117,6 +121,7 @@ def install_provider(
 
 def uninstall_provider(provider: trace_api.TracerProvider, options: Options, timeout_s: float) -> None:
     """Flush the processors that `init` added and take them off; our provider makes only unrecorded spans then."""
+    release_tracers(provider)
     for processor in span_processors(provider):
         if isinstance(processor, SentrySpanProcessor) and processor.serves_only(options):
             remove_span_processor(provider, processor)

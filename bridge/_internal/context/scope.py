@@ -16,7 +16,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import context as context_api
 from opentelemetry.context.context import Context
@@ -30,6 +30,8 @@ from bridge._internal.otel_private import SPAN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from opentelemetry.trace import Span
 
     EventProcessor = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None]
 
@@ -254,6 +256,13 @@ class SharedScope(Scope):
             self._data = change(self._data)
 
 
+class RequestStart(NamedTuple):
+    """What a request or job began with: the data of the isolation scope and of the current scope."""
+
+    isolation: ScopeData
+    current: ScopeData
+
+
 class IsolationScope(SharedScope):
     """What one request or job shares, by reference: its data, and the id of its last error."""
 
@@ -263,19 +272,24 @@ class IsolationScope(SharedScope):
         super().__init__(data)
         self.last_event_id: str | None = None
         self._awaits_request = False
-        self._begun_with: ScopeData | None = None  # the data that a request's scope was forked with
+        self._begun_with: RequestStart | None = None
 
-    def fork(self, *, for_request: bool = False) -> IsolationScope:
-        """Return an isolation scope that starts with the same data; `for_request`: the next request's own."""
-        made = IsolationScope(self._data)
-        if for_request:
-            made._awaits_request = True
-            made._begun_with = self._data
+    def fork(self) -> IsolationScope:
+        """Return an isolation scope that starts with the same data."""
+        return IsolationScope(self._data)
+
+    @classmethod
+    def for_request(cls, start: RequestStart) -> IsolationScope:
+        """Return the isolation scope of the next request, which its root claims."""
+        made = cls(start.isolation)
+        made._awaits_request = True
+        made._begun_with = start
         return made
 
-    def fork_beside(self) -> IsolationScope:
-        """Return the scope of another request that begins here: of this one's data it gets none."""
-        return IsolationScope(self._data if self._begun_with is None else self._begun_with)
+    @property
+    def begun_with(self) -> RequestStart | None:
+        """What the request that has this scope began with; `None` if no request has it, or none has claimed it yet."""
+        return None if self._awaits_request else self._begun_with
 
     def claim(self) -> bool:
         """Take a scope that was forked for a request; `False` if it was not, or if a request has it already."""
@@ -294,7 +308,7 @@ class Scopes:
         current: ScopeData,
         isolation: IsolationScope,
         propagation: PropagationContext,
-        owner: Any = None,
+        owner: object = None,
         nested: bool = False,
     ) -> None:
         self.current = current
@@ -303,18 +317,27 @@ class Scopes:
         self.owner = owner
         self.nested = nested  # written within a new_scope() or isolation_scope() of the owner's block
 
-    def fork(self, owner: Any, remote: Any = None, *, for_request: bool = False) -> Scopes:
-        """Return the same data behind an isolation scope and a trace of its own, or the upstream's trace."""
-        isolation = self.isolation.fork(for_request=for_request)
-        fresh = remote is not None or for_request
-        propagation = PropagationContext(remote) if fresh else self.propagation.forked()
-        return Scopes(self.current, isolation, propagation, owner)
+    def fork(self, owner: object) -> Scopes:
+        """Return the same data behind an isolation scope and a trace of its own."""
+        return Scopes(self.current, self.isolation.fork(), self.propagation.forked(), owner)
 
-    def for_root_of_request(self, remote: Any) -> Scopes:
+    def fork_for_request(
+        self, owner: object, remote: Span | None = None, surrounding: RequestStart | None = None
+    ) -> Scopes:
+        """Return the scopes of a request that begins here, with the upstream's trace or a fresh one.
+
+        It gets what is in force here; inside another request or job only what that one began with. `surrounding` is
+        what a local root began with that surrounds this place and shares these scopes.
+        """
+        start = self.isolation.begun_with or surrounding or RequestStart(self.isolation._data, self.current)
+        return Scopes(start.current, IsolationScope.for_request(start), PropagationContext(remote), owner)
+
+    def for_root_of_request(self, remote: Span | None) -> Scopes:
         """Return the scopes of a request whose root starts here: these, if they wait for one, else a fork."""
         if self.isolation.claim():
             return self
-        return Scopes(self.current, self.isolation.fork_beside(), PropagationContext(remote))
+        start = self.isolation.begun_with or RequestStart(self.isolation._data, self.current)
+        return Scopes(start.current, IsolationScope(start.isolation), PropagationContext(remote))
 
 
 def remembered_scopes(span: object) -> Scopes | None:
@@ -387,7 +410,7 @@ class CurrentScope(Scope):
     def _write(self, change: Callable[[ScopeData], ScopeData]) -> None:
         scopes = current_scopes()
         context = context_api.get_current()
-        span: Any = context.get(SPAN_KEY)
+        span = context.get(SPAN_KEY)
         nested = scopes.nested and scopes.owner is span
         data = change(scopes.current)
         entry = Scopes(data, scopes.isolation, scopes.propagation, span, nested)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
 from opentelemetry.sdk.trace import SpanProcessor
@@ -12,24 +12,27 @@ from opentelemetry.trace import TraceFlags
 from bridge._internal import active
 from bridge._internal.context.context_values import active_span
 from bridge._internal.context.scope import current_scopes, find_scopes
-from bridge._internal.foreign.adopted_span import AdoptedSpan
+from bridge._internal.foreign.adopted_span import AdoptedSpan, adopted_root, note_dropped, note_membership, was_dropped
 from bridge._internal.guard import guard
 from bridge._internal.options import Options
-from bridge._internal.otel_private import RANDOM_TRACE_FLAG, SPAN_KEY, sampler_of_span
+from bridge._internal.otel_private import RANDOM_TRACE_FLAG, sampler_of_span
 from bridge._internal.sampling.decision import Decision
 from bridge._internal.sampling.foreign_sampler import foreign_decision
 from bridge._internal.sampling.sampler import sample_rand_for
 from bridge._internal.sampling.upstream import RemoteSpan, upstream_of
 from bridge._internal.tracing.error_origin import note_span_of_error
-from bridge._internal.tracing.segment import Segment
+from bridge._internal.tracing.segment import Segment, SegmentSink, segment_of
+from bridge._internal.tracing.segment_parent import segment_parent_in
 from bridge._internal.tracing.span import REQUEST_KINDS, RecordingSpan
 
 if TYPE_CHECKING:
+    from opentelemetry import trace as trace_api
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import Span as SdkSpan
+    from opentelemetry.trace import SpanKind
 
+    from bridge._internal.context.scope import Scopes
     from bridge._internal.sampling.upstream import Upstream
-    from bridge._internal.tracing.segment import SegmentSink
 
 
 class SentrySpanProcessor(SpanProcessor):
@@ -58,7 +61,8 @@ class SentrySpanProcessor(SpanProcessor):
         """Where segments go: the one that was given, else the active client."""
         if self._options is not None:
             return self._sink
-        return cast("SegmentSink | None", active.client)
+        client = active.client
+        return client if isinstance(client, SegmentSink) else None
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         """Note on the span which segment and which scopes it belongs to."""
@@ -71,41 +75,42 @@ class SentrySpanProcessor(SpanProcessor):
             with guard("capture", "the start of a span of another provider could not be noted"):
                 raise error
 
-    def _adopt(self, span: Any, context: Context, *, is_current: bool) -> None:
-        parent: Any = context.get(SPAN_KEY)
-        segment: Segment | None = getattr(parent, "segment", None)
-        scopes = find_scopes(context)
-        if segment is None:
+    def _adopt(self, span: SdkSpan, context: Context, *, is_current: bool) -> None:
+        above, scopes = segment_parent_in(context), find_scopes(context)
+        if above is None:
             segment = self._root(span, active_span(context), context, is_current=is_current)
             scopes = segment.scopes
-        elif segment.closed:
-            segment = segment.follow_up(scopes)
-        span.segment = segment
-        span._bridge_scopes = scopes
-        above = span.parent
-        span._parent_span_id = None if above is None else above.span_id
-        span.is_local_root = False
-        span._bridge_parent = parent  # while a span is held its root is, to which its segment refers weakly
-        if not segment.was_opened:
-            root = AdoptedSpan(span)
-            span._bridge_root = root
-            span._note_own_scope = root.note_own_scope
-            span.is_local_root = True
-            segment.open(root, lambda: root)
-        elif segment.collects:
-            with segment.lock:
-                segment.started += 1
+        else:
+            segment = above.segment.follow_up(scopes) if above.segment.closed else above.segment
+        note_membership(span, segment, scopes, above)
         if segment.sends and segment.options.capture_span_exceptions and segment.sink is not None:
             _capture_recorded_exceptions(span, segment.sink)
 
-    def _root(self, span: Any, parent: Any, context: Context, *, is_current: bool) -> Segment:
-        options, span_context = self.options, span.get_span_context()
+    def adopt_dropped(self, span: trace_api.Span, kind: SpanKind, context: Context, *, is_current: bool) -> None:
+        """Note on a span that the provider's sampler dropped which scopes it belongs to, and which segment if any."""
+        above, parent = segment_parent_in(context), active_span(context)
+        if above is not None:
+            note_dropped(span, find_scopes(context), above)
+        elif parent is None or not was_dropped(parent):
+            note_dropped(span, self._scopes_of_root(span, kind, parent, context, is_current=is_current)[0], None)
+        else:
+            note_dropped(span, find_scopes(context), None)
+
+    def _scopes_of_root(
+        self, span: trace_api.Span, kind: SpanKind, parent: trace_api.Span | None, context: Context, *, is_current: bool
+    ) -> tuple[Scopes, Upstream | None]:
+        """Return the scopes that a local root belongs to, and what the service before it says of the trace."""
         scopes = current_scopes(None if is_current or context is context_api.get_current() else context)
-        if span.kind in REQUEST_KINDS:
+        if kind in REQUEST_KINDS:
             scopes = scopes.for_root_of_request(parent if isinstance(parent, RemoteSpan) else None)
         upstream = None if parent is None else upstream_of(parent)
         if upstream is None:
-            scopes.propagation.adopt(lambda: int(span_context.trace_id))
+            scopes.propagation.adopt(lambda: span.get_span_context().trace_id)
+        return scopes, upstream
+
+    def _root(self, span: SdkSpan, parent: trace_api.Span | None, context: Context, *, is_current: bool) -> Segment:
+        options, span_context = self.options, span.get_span_context()
+        scopes, upstream = self._scopes_of_root(span, span.kind, parent, context, is_current=is_current)
         sink = self.sink
         decision = _decision(span, upstream, options)
         if decision.sampled is False and sink is not None:
@@ -124,21 +129,21 @@ class SentrySpanProcessor(SpanProcessor):
         """Take the span into its segment."""
         if isinstance(span, RecordingSpan):
             return
-        noted: Any = span
         try:
-            segment: Segment | None = getattr(noted, "segment", None)
+            segment = segment_of(span)
             if segment is None:
                 return
+            root = adopted_root(span)
             with segment.lock:
-                kept = not noted.is_local_root and segment.keep(noted)
+                kept = root is None and segment.keep(span)
             if not kept:
-                segment.take(noted._bridge_root if noted.is_local_root else AdoptedSpan(span))
+                segment.take(AdoptedSpan(span) if root is None else root)
         except Exception as error:
             with guard("capture", "a span of another provider could not be taken"):
                 raise error
 
 
-def _capture_recorded_exceptions(span: Any, sink: SegmentSink) -> None:
+def _capture_recorded_exceptions(span: SdkSpan, sink: SegmentSink) -> None:
     """Have exceptions that are recorded on this span sent; there is no hook of the SDK's that is given them."""
     find_span = weakref.ref(span)  # what stands on a span must not keep it
 
@@ -150,10 +155,10 @@ def _capture_recorded_exceptions(span: Any, sink: SegmentSink) -> None:
             note_span_of_error(exception, recording)
             sink.exception_recorded(exception)
 
-    span.record_exception = record_exception
+    vars(span)["record_exception"] = record_exception  # shadows the method of this span alone
 
 
-def _decision(span: Any, upstream: Upstream | None, options: Options) -> Decision:
+def _decision(span: SdkSpan, upstream: Upstream | None, options: Options) -> Decision:
     """Return what the provider's sampler decided; with tracing off nothing is sent, whatever it did."""
     span_context = span.get_span_context()
     if not options.tracing_enabled:

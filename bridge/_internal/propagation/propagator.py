@@ -22,6 +22,7 @@ from bridge._internal.propagation.trace_link import link_of
 from bridge._internal.sampling.upstream import RemoteSpan, Upstream, upstream_from_w3c
 from bridge._internal.semantics.inference import outgoing_url
 from bridge._internal.tracing.light_spans import NoOpSpan, UnsampledSpan
+from bridge._internal.tracing.segment_parent import segment_parent_in
 from bridge._internal.tracing.suppression import is_suppressed
 from bridge._internal.wire.baggage import BAGGAGE, SENTRY_PREFIX, Dsc, merge_baggage, split_baggage, split_reencoded
 from bridge._internal.wire.carrier import (
@@ -53,11 +54,19 @@ class SentryPropagator(TextMapPropagator):
 
     What it wraps runs first, into a carrier of our own, and the result is written once: so nothing depends on an
     order, user baggage and `traceparent` stay, and no header is ever written twice. Never raises.
+
+    It goes by the options that it is given, else by those of the active client.
     """
 
-    def __init__(self, wrapped: TextMapPropagator | None = None) -> None:
+    def __init__(self, wrapped: TextMapPropagator | None = None, *, options: Options | None = None) -> None:
         self.wrapped = wrapped
+        self._options = options
         self._targets: tuple[Options, Targets | None] | None = None
+
+    @property
+    def options(self) -> Options:
+        """Those that were given, else those of the active client."""
+        return self._options or active.options() or _DEFAULTS
 
     @property
     def fields(self) -> set[str]:
@@ -99,7 +108,7 @@ class SentryPropagator(TextMapPropagator):
     def _add_sentry_headers(
         self, headers: dict[str, str], context: Context, present: dict[str, str], *, is_current: bool
     ) -> None:
-        options = active.options() or _DEFAULTS
+        options = self.options
         theirs = (present.get(BAGGAGE, ""), headers.get(BAGGAGE, ""))
         if is_suppressed(context) or not self._is_target(context, options):
             _remove_sentry_members(headers)
@@ -164,19 +173,17 @@ class SentryPropagator(TextMapPropagator):
     def _continue(
         self, before: Context, extracted: Context, header: SentryTrace | None, dsc: Dsc, *, from_nothing: bool
     ) -> Context:
-        options = active.options() or _DEFAULTS
+        options = self.options
         w3c = _w3c_parent(before, extracted)
         extracted = _without_sentry_baggage(extracted)
-        base = find_scopes(extracted)
-        if base is None and from_nothing:
-            base = find_scopes(context_api.get_current())
+        around = before if find_scopes(before) is not None or not from_nothing else context_api.get_current()
         if header is None and w3c is None:
-            forked = _forked(extracted, None, base)
+            forked = _forked(extracted, None, around)
             return forked if extracted or not from_nothing else _NothingExtracted(forked)
         if not may_continue(dsc.get("org_id"), options.effective_org_id, options.strict_trace_continuation):
-            return _forked(without_span(extracted), None, base)
+            return _forked(without_span(extracted), None, around)
         remote = _remote_span(header, dsc, w3c, decides_twice=options.decides_twice)
-        return _forked(extracted, remote, base)
+        return _forked(extracted, remote, around)
 
 
 def may_continue(baggage_org_id: str | None, own_org_id: str | None, strict: bool) -> bool:
@@ -304,15 +311,21 @@ def _w3c_parent(before: Context, extracted: Context) -> SpanContext | None:
     return context if context.is_valid and context.is_remote else None
 
 
-def _forked(context: Context, remote: RemoteSpan | None, base: Scopes | None) -> Context:
-    """Put a fork of the isolation scope in a Context: extracting headers is where a request or a job begins."""
-    before = base or _NO_SCOPES
+def _forked(context: Context, remote: RemoteSpan | None, around: Context) -> Context:
+    """Put a fork of the isolation scope in a Context: extracting headers is where a request or a job begins.
+
+    `around` is the Context that has the scopes that are forked.
+    """
+    scopes, surrounding = find_scopes(around) or _NO_SCOPES, None
+    above = segment_parent_in(around)
+    if above is not None and above.segment.scopes.isolation is scopes.isolation:
+        surrounding = above.segment.began_with
     if remote is None:
-        return with_scopes(context, before.fork(context.get(SPAN_KEY), for_request=True))
+        return with_scopes(context, scopes.fork_for_request(context.get(SPAN_KEY), None, surrounding))
     # What the scopes know of the upstream does not know the scopes: a cycle would wait for the garbage collector.
-    scopes = before.fork(None, remote.without_scopes(), for_request=True)
-    remember_scopes(remote, scopes)
-    return with_scopes(with_span(context, remote), scopes)
+    forked = scopes.fork_for_request(None, remote.without_scopes(), surrounding)
+    remember_scopes(remote, forked)
+    return with_scopes(with_span(without_span(context), remote), forked)
 
 
 def _header(carrier: Any, name: str, getter: Any) -> str | None:

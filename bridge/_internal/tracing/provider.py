@@ -15,7 +15,8 @@ from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, TraceFlags
 
 from bridge._internal.context.context_values import active_span
-from bridge._internal.context.scope import SCOPES_KEY, activated, current_scopes, find_scopes
+from bridge._internal.context.runtime import SCOPES_KEY
+from bridge._internal.context.scope import activated, current_scopes, find_scopes
 from bridge._internal.guard import guard
 from bridge._internal.options import Options
 from bridge._internal.otel_private import (

@@ -47,7 +47,7 @@ class SegmentSpanContext(SpanContext):
         cls, segment: Segment, span_id: int, trace_flags: TraceFlags, trace_state: TraceState
     ) -> SegmentSpanContext:
         """Return the context of a local span."""
-        made: SegmentSpanContext = cls(segment.trace_id, span_id, False, trace_flags, trace_state)  # type: ignore[assignment]  # OpenTelemetry's `__new__` says SpanContext
+        made: SegmentSpanContext = cls(segment.trace_id, span_id, False, trace_flags, trace_state)
         made.__dict__["_find_segment"] = weakref.ref(segment)
         return made
 
@@ -76,22 +76,23 @@ def segment_parent_in(context: Context) -> SegmentParent | None:
     if span is None:
         return None
     if (segment := segment_of(span)) is not None:
-        return _of_span(span, segment)
+        return segment_parent_of(span, segment)
     span_context = span.get_span_context()
     if not isinstance(span_context, SpanContext) or span_context.is_remote or not span_context.is_valid:
         return None
     within: Any = context.get(SEGMENT_SPAN_KEY)
     if (segment := segment_of(within)) is not None and segment.trace_id == span_context.trace_id:
-        return _of_span(within, segment)
+        return segment_parent_of(within, segment)
     for found in (span_context, getattr(span, "parent", None)):
         if isinstance(found, SegmentSpanContext) and (segment := found._bridge_segment) is not None:
-            return SegmentParent(segment, found.span_id, segment.root)
+            return SegmentParent(segment, found.span_id, None)
     return None
 
 
-def _of_span(span: Any, segment: Segment) -> SegmentParent:
-    if segment.recording and isinstance(span, NonRecordingSpan):  # dropped by another sampler
-        above: SegmentParent | None = span._bridge_segment_parent
+def segment_parent_of(span: Any, segment: Segment) -> SegmentParent:
+    """Return a span of a segment, or the nearest one above it that is sent where another sampler dropped it."""
+    if segment.recording and isinstance(span, NonRecordingSpan):
+        above: SegmentParent | None = getattr(span, "_bridge_segment_parent", None)
         if above is not None:
             return above
     return SegmentParent(segment, span.get_span_context().span_id, span)

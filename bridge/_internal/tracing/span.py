@@ -35,7 +35,6 @@ from bridge._internal.semantics.inference import infer
 from bridge._internal.tracing.block_error import record_block_error
 from bridge._internal.tracing.error_origin import note_span_of_error
 from bridge._internal.tracing.lazy_traceback import LazyTraceback, is_plain
-from bridge._internal.tracing.segment import execution
 from bridge._internal.tracing.segment_parent import SegmentSpanContext
 
 if TYPE_CHECKING:
@@ -475,7 +474,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
     def _bridge_note_own_scope(self, data: ScopeData) -> None:
         """Take what the root's own block wrote to its current scope; other tasks' and threads' writes are theirs."""
         segment = self._bridge_segment
-        if self.is_local_root and segment.execution == execution():
+        if self.is_local_root and segment.is_own_block():
             segment.own_scope = data
 
     def _make_attributes(self) -> Any:
