@@ -19,6 +19,16 @@ runtime.span_key = SPAN_KEY
 _SPAN_KEYS = frozenset({SPAN_KEY, runtime.SEGMENT_SPAN_KEY})
 
 
+class AnnotatedSpanContext(trace_api.SpanContext):
+    """A `SpanContext` that refers to more of ours; where it is pickled or copied, it is one like any other."""
+
+    def __reduce__(self) -> tuple[type[trace_api.SpanContext], tuple[object, ...]]:
+        return trace_api.SpanContext, self.__getnewargs__()
+
+    def __repr__(self) -> str:
+        return repr(trace_api.SpanContext(*self.__getnewargs__()))
+
+
 def with_value(context: Context, key: str, value: object) -> Context:
     """Return a copy of the Context with one value more; one copy of the dict where `set_value` makes two."""
     derived = Context(context)

@@ -47,6 +47,12 @@ class PropagationContext:
         """The upstream's span, while its trace is continued; else `None`."""
         return self.parent_of_process if self._remote is None else self._remote
 
+    def continues(self, remote: Span | None) -> bool:
+        """Whether this continues the trace of the same upstream span, or neither continues any."""
+        if remote is None or self._remote is None:
+            return remote is self._remote
+        return remote.get_span_context() == self._remote.get_span_context()
+
     @property
     def parent_of_process(self) -> Span | None:
         """The span in the parent process, under which every root here starts; `None` if there is none."""

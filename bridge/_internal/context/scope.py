@@ -22,7 +22,7 @@ from opentelemetry import context as context_api
 from opentelemetry.context.context import Context
 
 from bridge._internal import active, sources
-from bridge._internal.context.context_values import attached, with_value, without_span
+from bridge._internal.context.context_values import AnnotatedSpanContext, attached, with_value, without_span
 from bridge._internal.context.propagation_context import PropagationContext
 from bridge._internal.context.runtime import SCOPES_KEY, SEGMENT_SPAN_KEY, scopes_of_span
 from bridge._internal.guard import report_fault
@@ -31,7 +31,7 @@ from bridge._internal.otel_private import SPAN_KEY
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from opentelemetry.trace import Span
+    from opentelemetry.trace import Span, SpanContext
 
     EventProcessor = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None]
 
@@ -286,10 +286,12 @@ class IsolationScope(SharedScope):
         made._begun_with = start
         return made
 
-    @property
-    def begun_with(self) -> RequestStart | None:
-        """What the request that has this scope began with; `None` if no request has it, or none has claimed it yet."""
-        return None if self._awaits_request else self._begun_with
+    def begun_with(self, *, is_claimed: bool = False) -> RequestStart | None:
+        """Return what the request that has this scope began with; `None` if no request has it, or none claimed it yet.
+
+        `is_claimed`: a request is known to have it, though none of our roots claimed it.
+        """
+        return self._begun_with if is_claimed or not self._awaits_request else None
 
     def claim(self) -> bool:
         """Take a scope that was forked for a request; `False` if it was not, or if a request has it already."""
@@ -322,21 +324,27 @@ class Scopes:
         return Scopes(self.current, self.isolation.fork(), self.propagation.forked(), owner)
 
     def fork_for_request(
-        self, owner: object, remote: Span | None = None, surrounding: RequestStart | None = None
+        self,
+        owner: object,
+        remote: Span | None = None,
+        *,
+        is_inside: bool = False,
+        surrounding: RequestStart | None = None,
     ) -> Scopes:
         """Return the scopes of a request that begins here, with the upstream's trace or a fresh one.
 
-        It gets what is in force here; inside another request or job only what that one began with. `surrounding` is
-        what a local root began with that surrounds this place and shares these scopes.
+        It gets what is in force here; inside another request or job only what that one began with. `is_inside`: a local
+        span is active here; `surrounding`: what its root began with, if that shares these scopes.
         """
-        start = self.isolation.begun_with or surrounding or RequestStart(self.isolation._data, self.current)
+        begun_with = self.isolation.begun_with(is_claimed=is_inside or not self.propagation.continues(remote))
+        start = begun_with or surrounding or RequestStart(self.isolation._data, self.current)
         return Scopes(start.current, IsolationScope.for_request(start), PropagationContext(remote), owner)
 
     def for_root_of_request(self, remote: Span | None) -> Scopes:
         """Return the scopes of a request whose root starts here: these, if they wait for one, else a fork."""
         if self.isolation.claim():
             return self
-        start = self.isolation.begun_with or RequestStart(self.isolation._data, self.current)
+        start = self.isolation.begun_with() or RequestStart(self.isolation._data, self.current)
         return Scopes(start.current, IsolationScope(start.isolation), PropagationContext(remote))
 
 
@@ -349,6 +357,17 @@ def remembered_scopes(span: object) -> Scopes | None:
 def remember_scopes(span: object, scopes: Scopes | None) -> None:
     """Note on a span the scopes that are in force where it starts."""
     vars(span)["_bridge_scopes"] = scopes
+
+
+class RequestSpanContext(AnnotatedSpanContext):
+    """The `SpanContext` of a remote parent: spans of any provider below it find the scopes."""
+
+    @classmethod
+    def of_request(cls, context: SpanContext, scopes: Scopes) -> RequestSpanContext:
+        """Return the same ids with the scopes that were forked for the request."""
+        made: RequestSpanContext = cls(*context.__getnewargs__())
+        made.__dict__["_bridge_scopes"] = scopes
+        return made
 
 
 def find_scopes(context: Context) -> Scopes | None:

@@ -14,7 +14,15 @@ from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 from bridge._internal import active
 from bridge._internal.context.context_values import active_span, with_span, without_span
 from bridge._internal.context.propagation_context import PropagationContext
-from bridge._internal.context.scope import EMPTY, IsolationScope, Scopes, find_scopes, remember_scopes, with_scopes
+from bridge._internal.context.scope import (
+    EMPTY,
+    IsolationScope,
+    RequestSpanContext,
+    Scopes,
+    find_scopes,
+    remember_scopes,
+    with_scopes,
+)
 from bridge._internal.guard import guard, report_fault
 from bridge._internal.options import Options
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG, SPAN_KEY
@@ -317,15 +325,18 @@ def _forked(context: Context, remote: RemoteSpan | None, around: Context) -> Con
     `around` is the Context that has the scopes that are forked.
     """
     scopes, surrounding = find_scopes(around) or _NO_SCOPES, None
-    above = segment_parent_in(around)
+    above, span = segment_parent_in(around), active_span(around)
     if above is not None and above.segment.scopes.isolation is scopes.isolation:
         surrounding = above.segment.began_with
-    if remote is None:
-        return with_scopes(context, scopes.fork_for_request(context.get(SPAN_KEY), None, surrounding))
+    is_inside = span is not None and not span.get_span_context().is_remote
     # What the scopes know of the upstream does not know the scopes: a cycle would wait for the garbage collector.
-    forked = scopes.fork_for_request(None, remote.without_scopes(), surrounding)
-    remember_scopes(remote, forked)
-    return with_scopes(with_span(without_span(context), remote), forked)
+    owner = context.get(SPAN_KEY) if remote is None else None
+    forked = scopes.fork_for_request(owner, remote, is_inside=is_inside, surrounding=surrounding)
+    if remote is None:
+        return with_scopes(context, forked)
+    parent = RemoteSpan(RequestSpanContext.of_request(remote.get_span_context(), forked), remote.upstream)
+    remember_scopes(parent, forked)
+    return with_scopes(with_span(without_span(context), parent), forked)
 
 
 def _header(carrier: Any, name: str, getter: Any) -> str | None:

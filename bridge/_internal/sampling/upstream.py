@@ -55,10 +55,6 @@ class RemoteSpan(NonRecordingSpan):
         super().__init__(context)
         self.upstream = upstream
 
-    def without_scopes(self) -> RemoteSpan:
-        """Return the same parent, without the scopes that were noted on it."""
-        return RemoteSpan(self.get_span_context(), self.upstream)
-
 
 def upstream_of(span: Span) -> Upstream | None:
     """Return what a parent span that is not ours says of its trace; `None` if it is no valid parent.

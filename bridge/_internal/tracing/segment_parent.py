@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 
-from bridge._internal.context.context_values import active_span
+from bridge._internal.context.context_values import AnnotatedSpanContext, active_span
 from bridge._internal.context.runtime import SEGMENT_SPAN_KEY
 from bridge._internal.tracing.segment import segment_of
 
@@ -34,11 +34,8 @@ class SegmentParent(NamedTuple):
     """Held, so that the root lives on while spans below it do; `None` if only its `SpanContext` was handed over."""
 
 
-class SegmentSpanContext(SpanContext):
-    """The `SpanContext` of a span that belongs to a segment: what is built on it finds the segment.
-
-    The reference is weak, and is neither pickled nor copied: to others this is a `SpanContext` like any other.
-    """
+class SegmentSpanContext(AnnotatedSpanContext):
+    """The `SpanContext` of a span that belongs to a segment: what is built on it finds the segment (weakly)."""
 
     _find_segment: weakref.ref[Segment]
 
@@ -59,12 +56,6 @@ class SegmentSpanContext(SpanContext):
     def _bridge_scopes(self) -> Scopes | None:
         segment = self._find_segment()
         return None if segment is None else segment.scopes
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return SpanContext, self.__getnewargs__()
-
-    def __repr__(self) -> str:
-        return repr(SpanContext(*self.__getnewargs__()))
 
 
 def segment_parent_in(context: Context) -> SegmentParent | None:
