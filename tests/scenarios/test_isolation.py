@@ -204,11 +204,11 @@ def test_below_a_dropped_span_of_an_adopted_provider_a_span_stays_in_the_transac
     adopted = provider.get_tracer("app") if when == "before" else None
     with capture(traces_sample_rate=1.0, tracer_provider=provider) as sent:
         adopted = adopted or provider.get_tracer("app")
-        with adopted.start_as_current_span("root"), adopted.start_as_current_span("above") as above:
-            with adopted.start_as_current_span("dropped"):
-                span_id = bridge.trace_headers()["sentry-trace"].split("-")[1]
-                with adopted.start_as_current_span("inside"):
-                    pass
+        current = adopted.start_as_current_span
+        with current("root"), current("above") as above, current("dropped"):
+            span_id = bridge.trace_headers()["sentry-trace"].split("-")[1]
+            with current("inside"):
+                pass
     assert sent.tree() == ["root", ["above", ["inside"]]]
     assert span_id == f"{above.get_span_context().span_id:016x}"
     assert type(adopted) is SdkTracer, "close gives the tracer back"

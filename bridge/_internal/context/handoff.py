@@ -19,6 +19,10 @@ from bridge._internal.context.context_values import attached
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Wrapped = Callable[..., object]
+    Args = tuple[object, ...]
+    Kwargs = dict[str, object]
+
 F = TypeVar("F")
 logger = logging.getLogger("bridge.context")
 _CONTRIB = "opentelemetry.instrumentation.threading"
@@ -36,14 +40,14 @@ def bind(func: F) -> F:
     if inspect.iscoroutinefunction(func):
 
         @functools.wraps(call)
-        async def run_async(*args: Any, **kwargs: Any) -> Any:
+        async def run_async(*args: object, **kwargs: object) -> object:
             with attached(context):
                 return await call(*args, **kwargs)
 
         return cast("F", run_async)
 
     @functools.wraps(call)
-    def run(*args: Any, **kwargs: Any) -> Any:
+    def run(*args: object, **kwargs: object) -> object:
         with attached(context):
             return call(*args, **kwargs)
 
@@ -64,7 +68,7 @@ def patch_threads() -> None:
             _patch(threading.Thread, "start", _start)
 
 
-def _patch(owner: type, name: str, wrapper: Any) -> None:
+def _patch(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
     handle = wrapt.wrap_function_wrapper(owner, name, wrapper)
     _patches[f"{owner.__module__}.{owner.__qualname__}.{name}"] = (owner, name, handle)
 
@@ -114,12 +118,12 @@ def _contrib_is_active() -> bool:
     return instrumentor is not None and bool(instrumentor().is_instrumented_by_opentelemetry)
 
 
-def _run_in(context: Context, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+def _run_in(context: Context, func: Callable[..., object], /, *args: object, **kwargs: object) -> object:
     with attached(context):
         return func(*args, **kwargs)
 
 
-def _submit(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+def _submit(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> object:
     context = context_api.get_current()
     if not context or not args or not _patches:
         return wrapped(*args, **kwargs)
@@ -128,7 +132,7 @@ def _submit(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         return wrapped(_run_in, context, *args, **kwargs)
 
 
-def _start(wrapped: Any, instance: threading.Thread, args: Any, kwargs: Any) -> Any:
+def _start(wrapped: Wrapped, instance: threading.Thread, args: Args, kwargs: Kwargs) -> object:
     context = context_api.get_current()
     if not context or not _patches or instance.ident is not None:
         return wrapped(*args, **kwargs)

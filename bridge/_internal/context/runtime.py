@@ -105,6 +105,6 @@ def scopes_of_span(context: Context, span: Any) -> Any:
     return found if found is not None else getattr(getattr(span, "parent", None), "_bridge_scopes", None)
 
 
-def _is_of_one_body(before: Any, current: Any) -> TypeGuard[Context]:
+def _is_of_one_body(before: Any, current: Context) -> TypeGuard[Context]:
     body = current.get(BODY_KEY)
     return body is not None and before is not Token.MISSING and before.get(BODY_KEY) is body

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from bridge._internal.context.scope import remembered_scopes
 from bridge._internal.foreign.span_view import SpanView
-from bridge._internal.tracing.segment import segment_of
+from bridge._internal.tracing.segment import SegmentMember, segment_of
 from bridge._internal.tracing.span import ORIGIN_NATIVE, Span, parent_span_id_of, transaction_name_of
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ class AdoptedSpan(SpanView):
         self._bridge_scopes = remembered_scopes(span)
         above = cast("_Notes", span)._bridge_segment_parent
         self._parent_span_id = parent_span_id_of(span) if above is None else above.span_id
+
+    @property
+    def parent_span_id(self) -> str | None:
+        """The span id of the nearest ancestor that Sentry gets, 16 lower-case hex digits; `None` for a head."""
+        return None if self._parent_span_id is None else f"{self._parent_span_id:016x}"
 
     @property
     def name(self) -> str:
@@ -108,10 +113,9 @@ class AdoptedSpan(SpanView):
             segment.own_scope = data
 
 
-class _Notes(Protocol):
+class _Notes(SegmentMember, Protocol):
     """What is noted on a live span of another provider."""
 
-    _bridge_segment: Segment
     _bridge_scopes: Scopes | None
     _bridge_segment_parent: SegmentParent | None
     _bridge_root: AdoptedSpan

@@ -170,7 +170,7 @@ class SentryPropagator(TextMapPropagator):
             return self._continue(before, extracted, header, dsc, from_nothing=context is None)
         return extracted
 
-    def _wrapped_extract(self, carrier: Any, context: Context | None, getter: Any) -> Context:
+    def _wrapped_extract(self, carrier: object, context: Context | None, getter: _TextGetter) -> Context:
         if self.wrapped is not None:
             try:
                 return self.wrapped.extract(carrier, context, getter)
@@ -211,7 +211,7 @@ class _NothingExtracted(Context):
         return False
 
 
-def _is_forwarded(written: str, carrier: Any, context: Context) -> bool:
+def _is_forwarded(written: str, carrier: object, context: Context) -> bool:
     """Whether the header on a carrier is the one that was continued here: somebody sends on what a request brought.
 
     A job that is retried is such a one. Its header is replaced where the carrier has it under the very name, so that
@@ -226,7 +226,7 @@ def _is_forwarded(written: str, carrier: Any, context: Context) -> bool:
     return (header.trace_id, header.span_id) == (continued.trace_id, continued.span_id)
 
 
-def _baggage(carrier: Any, getter: Any, *, reencoded: bool) -> tuple[Dsc, Any]:
+def _baggage(carrier: object, getter: Getter[Any], *, reencoded: bool) -> tuple[Dsc, _TextGetter]:
     """Return the DSC, and a getter that shows the members of others only: the DSC is no baggage of the user's."""
     header = _header(carrier, BAGGAGE, getter) or ""
     if SENTRY_PREFIX not in header:
@@ -245,7 +245,7 @@ class _TextGetter(Getter[Any]):
         self._getter = getter
         self._baggage = baggage
 
-    def get(self, carrier: Any, key: str) -> list[str] | None:
+    def get(self, carrier: object, key: str) -> list[str] | None:
         if key not in READ:
             return self._getter.get(carrier, key)
         text = self._baggage if key == BAGGAGE else _header(carrier, key, self._getter)
@@ -253,7 +253,7 @@ class _TextGetter(Getter[Any]):
             return None
         return [text if text.isascii() else text.encode("utf-8", "replace").decode()]
 
-    def keys(self, carrier: Any) -> list[str]:
+    def keys(self, carrier: object) -> list[str]:
         return self._getter.keys(carrier)
 
 
@@ -339,9 +339,9 @@ def _forked(context: Context, remote: RemoteSpan | None, around: Context) -> Con
     return with_scopes(with_span(without_span(context), parent), forked)
 
 
-def _header(carrier: Any, name: str, getter: Any) -> str | None:
+def _header(carrier: object, name: str, getter: Getter[Any]) -> str | None:
     """Read a header through the getter that the framework brought, else from any kind of mapping."""
-    found: Any = None
+    found: object = None
     try:
         found = getter.get(carrier, name)
     except Exception as error:  # a framework's getter, given a carrier that it does not know

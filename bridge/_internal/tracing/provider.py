@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
     from opentelemetry.trace import Link
     from opentelemetry.trace.span import TraceState
@@ -123,7 +124,10 @@ class Tracer(SdkTracer):
     _bridge_provider: TracerProvider
     _bridge_plainly: bool  # no metrics of spans are kept
     _bridge_is_enabled: Callable[[], bool]
-    _bridge_flagged: tuple[Any, int] = (None, 0)  # an id generator, and the flag of the trace ids that it makes
+    _bridge_flagged: tuple[IdGenerator | None, int] = (
+        None,
+        0,
+    )  # an id generator, and the flag of the trace ids that it makes
     plain_attributes: int
     """How many attributes a span may have without the SDK's cleaning; -1 if each value's length must be looked at."""
     plain_events: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from opentelemetry.trace import TraceFlags
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Token
 
+    from opentelemetry.trace import SpanKind
     from opentelemetry.trace.span import TraceState
+    from opentelemetry.util import types
 
     from bridge._internal.context.scope import ScopeData, Scopes
     from bridge._internal.options import Options
@@ -69,6 +71,24 @@ class SegmentSink(Protocol):
         """A local root was decided against."""
 
 
+class SegmentRoot(Protocol):
+    """What is read of a local root while it is open, whether it is sampled or not."""
+
+    is_local_root: bool
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> SpanKind: ...
+    @property
+    def attributes(self) -> types.Attributes: ...
+    @property
+    def custom_name(self) -> bool: ...
+
+    def transaction_name(self) -> str | None:
+        """Return the name for a DSC that is about to be frozen: none while all that is known is a URL."""
+
+
 class SegmentMember(Protocol):
     """A span that belongs to a segment: one of ours, or one of another provider that the span processor adopted."""
 
@@ -92,7 +112,7 @@ class Segment:
     _block: Token[None] | None = None  # of the `contextvars.Context` that the root was started in, while it is open
     closed = False
     abandoned = False  # nobody sends what ends from now on
-    _find_root: Callable[[], Any] | None = None
+    _find_root: Callable[[], SegmentRoot | None] | None = None
     _follows: Segment | None = None  # the first of its trace here, if it is not that itself
     _streams = False
     started = 0  # spans that were started here, of them:
@@ -136,16 +156,21 @@ class Segment:
                 self._most = BATCH_SPANS - 1
 
     @property
-    def root(self) -> Any:
+    def root(self) -> SegmentRoot | None:
         """The span that all others here are below; `None` before there is one, and when nobody holds it any more."""
         return None if self._find_root is None else self._find_root()
+
+    @property
+    def payload_root(self) -> FinishedSpan:
+        """The root as payloads read it: where a segment is sent, its root records, and is held by what is sent."""
+        return cast("FinishedSpan", self.root)
 
     @property
     def was_opened(self) -> bool:
         """Whether its root was started."""
         return self._find_root is not None
 
-    def open(self, root: Any, find_root: Callable[[], Any]) -> None:
+    def open(self, root: SegmentRoot, find_root: Callable[[], SegmentRoot | None]) -> None:
         """Take the span that all others here are below.
 
         `find_root` returns it: a weak reference where nothing below the root can be without it, as it refers to this;

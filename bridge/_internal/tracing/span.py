@@ -40,6 +40,7 @@ from bridge._internal.tracing.segment_parent import SegmentSpanContext
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextvars import Token
+    from threading import RLock
     from types import TracebackType
 
     from opentelemetry.attributes import BoundedAttributes
@@ -55,8 +56,10 @@ if TYPE_CHECKING:
 
     from bridge._internal.context.scope import ScopeData, Scopes
     from bridge._internal.sampling.upstream import Sampled
-    from bridge._internal.tracing.segment import Segment
+    from bridge._internal.tracing.segment import Segment, SegmentRoot
     from bridge._internal.tracing.segment_parent import SegmentParent
+
+    EventAttributes = dict[str, Any]
 
 OP_ATTRIBUTE = "sentry.op"
 SOURCE_ATTRIBUTE = "sentry.source"
@@ -115,7 +118,8 @@ class Span(trace_api.Span):
     @property
     def root_span(self) -> Span | None:
         """The local root that this span is below, or itself."""
-        return None if self._bridge_segment is None else self._bridge_segment.root
+        root = None if self._bridge_segment is None else self._bridge_segment.root
+        return root if isinstance(root, Span) else None
 
     @property
     def op(self) -> str | None:
@@ -139,11 +143,11 @@ class Span(trace_api.Span):
         return {}
 
     @property
-    def measurements(self) -> Mapping[str, Mapping[str, Any]]:
+    def measurements(self) -> Mapping[str, Mapping[str, float | str]]:
         """The span's measurements: name -> {value, unit}."""
         return {}
 
-    def set_tag(self, key: str, value: Any) -> None:
+    def set_tag(self, key: str, value: object) -> None:
         """Set a tag of this span; on a root it is a tag of the transaction."""
 
     def set_data(self, key: str, value: Any) -> None:
@@ -223,7 +227,7 @@ class LocalSpan(Span):
 
     def transaction_name(self) -> str | None:
         """Return the name for a DSC that is about to be frozen: none while all that is known is a URL."""
-        return transaction_name_of(self)
+        return transaction_name_of(cast("SegmentRoot", self))  # every class below is one
 
     def _context_of(self, span_id: int) -> SpanContext:
         segment = self._bridge_segment
@@ -244,8 +248,8 @@ class RecordingSpan(LocalSpan, SdkSpan):
         __new__ = object.__new__
 
     origin = ORIGIN_NATIVE
-    _tags: dict[str, str] | None = None
-    _measurements: dict[str, dict[str, Any]] | None = None
+    _tags: dict[str, Any] | None = None
+    _measurements: dict[str, dict[str, float | str]] | None = None
     # What the SDK's constructor would have set on each span.
     _end_time: int | None = None
     _status = Status(StatusCode.UNSET)
@@ -254,7 +258,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
     _record_end_metrics: Callable[[], None] | None = None
     _trace_config = None
     _is_cleaned = False  # whether the SDK's own attributes were made
-    _plain_events: list[tuple[str, dict[str, Any], int]] | None = None
+    _plain_events: list[tuple[str, EventAttributes, int]] | None = None
     _has_events = False  # whether the SDK's own events were made
     _has_links = False
 
@@ -276,7 +280,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
         self._parent_found = parent
         self._bridge_scopes = scopes
         self._resource = tracer._bridge_provider.resource  # it may be another one when the span ends
-        self._plain: dict[str, Any] = {}
+        self._plain: dict[str, types.AttributeValue] = {}
         if attributes:
             self._put(attributes)
 
@@ -288,7 +292,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
         return self.__dict__.setdefault(name, make(self))
 
     @property
-    def _lock(self) -> Any:  # type: ignore[override]  # the SDK sets one on each span
+    def _lock(self) -> RLock:  # type: ignore[override]  # the SDK sets one on each span
         return self._bridge_segment.lock
 
     @property
@@ -345,12 +349,12 @@ class RecordingSpan(LocalSpan, SdkSpan):
         self.update_name(value)
 
     @property
-    def tags(self) -> Mapping[str, Any]:
+    def tags(self) -> Mapping[str, str]:
         """The span's own tags."""
         return self._tags or {}
 
     @property
-    def measurements(self) -> Mapping[str, Mapping[str, Any]]:
+    def measurements(self) -> Mapping[str, Mapping[str, float | str]]:
         """The span's measurements: name -> {value, unit}."""
         return self._measurements or {}
 
@@ -358,7 +362,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
         """Set the status, as OpenTelemetry does, or by Sentry's word for it: `"ok"`, `"not_found"`, `"cancelled"`."""
         SdkSpan.set_status(self, status_of(status), description)
 
-    def set_tag(self, key: str, value: Any) -> None:
+    def set_tag(self, key: str, value: object) -> None:
         """Set a tag of this span; on a root it is a tag of the transaction."""
         with self._bridge_segment.lock:
             if self._end_time is None:
@@ -391,7 +395,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
                 return
         super().set_attributes(attributes)
 
-    def _put(self, attributes: Mapping[str, Any]) -> None:
+    def _put(self, attributes: Mapping[str, types.AttributeValue]) -> None:
         plain = self._plain
         if _are_plain(attributes, self._tracer.plain_attributes - len(plain)):
             if plain:
@@ -418,7 +422,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
                 return
         super().add_event(name, attributes, timestamp)
 
-    def _keep_event(self, name: str, attributes: dict[str, Any], timestamp: int | None) -> bool:
+    def _keep_event(self, name: str, attributes: EventAttributes, timestamp: int | None) -> bool:
         """Keep an event that needs no cleaning as it is, until somebody reads it."""
         with self._bridge_segment.lock:
             if self._end_time is not None or self._has_events:
@@ -507,11 +511,11 @@ class RecordingSpan(LocalSpan, SdkSpan):
         if self.is_local_root and segment.is_own_block():
             segment.own_scope = data
 
-    def _make_attributes(self) -> Any:
+    def _make_attributes(self) -> BoundedAttributes:
         self._is_cleaned = True
         return shared_attributes(self._limits, self._plain, frozen=self._end_time is not None)
 
-    def _make_events(self) -> Any:
+    def _make_events(self) -> Sequence[Event]:
         with self._bridge_segment.lock:
             if not self._has_events:
                 self._has_events = True
@@ -524,9 +528,10 @@ class RecordingSpan(LocalSpan, SdkSpan):
                 self._events = events
             return self._events
 
-    def _make_links(self, links: Sequence[Link]) -> Any:
+    def _make_links(self, links: Sequence[Link]) -> Sequence[Link]:
         self._has_links = True
-        return cast("Any", self)._new_links(links)
+        made: Sequence[Link] = cast("Any", self)._new_links(links)
+        return made
 
     def _find_parent(self) -> SpanContext | None:
         found = self._parent_found
@@ -537,7 +542,7 @@ _PLAIN_TYPES = frozenset({str, int, float, bool})
 _TEXT_TYPES = frozenset({str})
 
 
-def _are_plain(attributes: Mapping[str, Any], most: int) -> bool:
+def _are_plain(attributes: Mapping[str, object], most: int) -> bool:
     """Whether attributes need none of the SDK's cleaning, and are not too many."""
     return (
         type(attributes) is dict
@@ -548,7 +553,7 @@ def _are_plain(attributes: Mapping[str, Any], most: int) -> bool:
     )
 
 
-_MADE_WHEN_ASKED: Mapping[str, Callable[[RecordingSpan], Any]] = {
+_MADE_WHEN_ASKED: Mapping[str, Callable[[RecordingSpan], object]] = {
     "_attributes": RecordingSpan._make_attributes,
     "_context": lambda span: span._context_of(span._span_id),
     "_events": RecordingSpan._make_events,
@@ -563,7 +568,7 @@ _MADE_WHEN_ASKED: Mapping[str, Callable[[RecordingSpan], Any]] = {
 """What the SDK's spans have from the start: name -> how it is made when it is first asked for."""
 
 
-def transaction_name_of(span: Any) -> str | None:
+def transaction_name_of(span: SegmentRoot) -> str | None:
     """Return the name that a span's attributes tell; none while all that is known is a URL."""
     found = infer(span.name, span.kind, span.attributes or {}, custom_name=span.custom_name)
     return None if found.source == "url" else found.description
