@@ -31,7 +31,7 @@ _patches: dict[str, tuple[type, str, Any]] = {}
 
 
 def bind(func: F) -> F:
-    """Return the function bound to the Context as it is now: for callbacks that somebody else calls, anywhere.
+    """Return the function bound to the Context as it is now: for callbacks that other code calls, in any thread.
 
     A coroutine function runs in that Context whenever it is awaited. What the function changes is gone afterwards.
     """
@@ -57,7 +57,7 @@ def bind(func: F) -> F:
 def patch_threads() -> None:
     """Let `ThreadPoolExecutor.submit` and `Thread.start` carry the OpenTelemetry Context of the time of the call.
 
-    `Executor.map` and `run_in_executor` go through `submit`. Nothing is patched twice, nor where somebody does the
+    `Executor.map` and `run_in_executor` go through `submit`. Nothing is patched twice, nor where other code does the
     same: an interpreter whose threads inherit their starter's context, contrib's threading instrumentation.
     """
     if threads_are_carried():
@@ -74,15 +74,15 @@ def _patch(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
 
 
 def unpatch_threads() -> None:
-    """Take the patches off, also from beneath somebody else's; where that cannot be done they pass calls on."""
+    """Remove the patches, also from beneath wrappers of other code; one that cannot be removed forwards calls."""
     with _lock:
         taken = dict(_patches)
         _patches.clear()
     for owner, name, handle in taken.values():
         try:
             wrapt.unwrap_object(owner, name, handle, missing_ok=True)
-        except wrapt.WrapperNotOutermostError:  # beneath a plain closure: ours stays, and passes calls on
-            logger.debug("%s is wrapped by somebody else; what is beneath passes calls on", name)
+        except wrapt.WrapperNotOutermostError:  # beneath a plain closure: ours stays, and forwards calls
+            logger.debug("%s is wrapped by other code; our patch stays and forwards calls", name)
 
 
 def active_patches() -> list[str]:
@@ -92,7 +92,7 @@ def active_patches() -> list[str]:
 
 
 def lost_patches() -> list[str]:
-    """Return what `patch_threads` patched and somebody has put back since, by its full name."""
+    """Return the patches of `patch_threads` that other code has since undone, by their full names."""
     with _lock:
         return sorted(full for full, (owner, name, handle) in _patches.items() if _is_bypassed(owner, name, handle))
 
@@ -108,7 +108,7 @@ def _is_bypassed(owner: type, name: str, handle: Any) -> bool:
 
 
 def threads_are_carried() -> bool:
-    """Tell whether threads get the context of their starter by somebody else: the interpreter, or contrib."""
+    """Whether the interpreter or contrib's instrumentation already gives threads the context of their starter."""
     return bool(getattr(sys.flags, "thread_inherit_context", 0)) or _contrib_is_active()
 
 

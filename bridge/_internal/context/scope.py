@@ -5,7 +5,7 @@ reference). Scopes follow the span and are resolved when they are read, never wh
 
 1. the entry of the Context, if it was written while the Context's span was current (the span is its *owner*);
 2. else what that span remembers, which is what was in force in its parent Context when it started;
-3. else (no span of ours) the entry, whoever owns it;
+3. else (no span of ours) the entry, whichever span owns it;
 4. else a fresh isolation scope, kept for this attach.
 """
 
@@ -73,8 +73,8 @@ EMPTY = ScopeData()
 class _Lock:
     """Protects the replacement of every shared scope's data and its claim; reading needs none.
 
-    One for the process, held for one assignment at a time: so a forked child can be given a new one, whatever
-    another thread of the parent's held in that moment.
+    One for the process, held for one assignment at a time: so a forked child can be given a new one, even
+    if another thread of the parent held it at the fork.
     """
 
     held = threading.Lock()

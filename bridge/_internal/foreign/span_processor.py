@@ -61,8 +61,7 @@ class SentrySpanProcessor(SpanProcessor):
         """Where segments go: the one that was given, else the active client."""
         if self._options is not None:
             return self._sink
-        client = active.client
-        return client if isinstance(client, SegmentSink) else None
+        return None if active.client is None else active.client.sink
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         """Note on the span which segment and which scopes it belongs to."""
@@ -159,7 +158,7 @@ def _capture_recorded_exceptions(span: SdkSpan, sink: SegmentSink) -> None:
 
 
 def _decision(span: SdkSpan, upstream: Upstream | None, options: Options) -> Decision:
-    """Return what the provider's sampler decided; with tracing off nothing is sent, whatever it did."""
+    """Return what the provider's sampler decided; with tracing off nothing is sent in any case."""
     span_context = span.get_span_context()
     if not options.tracing_enabled:
         sampled = None if upstream is None else upstream.sampled

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SpanView(Span):
-    """A span of somebody else's provider, with Sentry's vocabulary."""
+    """A span of another provider, with Sentry's vocabulary."""
 
     def __init__(self, span: trace_api.Span, *, activates: bool = False) -> None:
         self._span = span

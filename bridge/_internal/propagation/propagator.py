@@ -109,7 +109,7 @@ class SentryPropagator(TextMapPropagator):
         if self.wrapped is not None:
             try:
                 self.wrapped.inject(headers, context, default_setter)
-            except Exception as error:  # somebody else's propagator
+            except Exception as error:  # another propagator
                 report_fault("propagation", "a wrapped propagator raised when it injected", error)
         return headers
 
@@ -174,7 +174,7 @@ class SentryPropagator(TextMapPropagator):
         if self.wrapped is not None:
             try:
                 return self.wrapped.extract(carrier, context, getter)
-            except Exception as error:  # somebody else's propagator, which took offence at a header
+            except Exception as error:  # another propagator, given a header that it cannot read
                 report_fault("propagation", "a wrapped propagator raised when it extracted", error)
         return Context() if context is None else context
 
@@ -212,7 +212,7 @@ class _NothingExtracted(Context):
 
 
 def _is_forwarded(written: str, carrier: object, context: Context) -> bool:
-    """Whether the header on a carrier is the one that was continued here: somebody sends on what a request brought.
+    """Whether the header on a carrier is the one continued here: the program forwards its request's headers.
 
     A job that is retried is such a one. Its header is replaced where the carrier has it under the very name, so that
     none is written twice.
@@ -236,7 +236,7 @@ def _baggage(carrier: object, getter: Getter[Any], *, reencoded: bool) -> tuple[
 
 
 class _TextGetter(Getter[Any]):
-    """A framework's getter, which gives every header that we know as one text, whatever is in the carrier.
+    """A framework's getter, which gives every header that we know as one text, however the carrier holds it.
 
     OpenTelemetry's propagators raise at anything else, at a lone surrogate too, and take the others along.
     """
@@ -305,7 +305,7 @@ def _flags_beside(header: SentryTrace, w3c: SpanContext | None, *, decides_twice
 
 
 def _dsc_of_trace(dsc: Dsc, trace_id: int) -> Dsc:
-    """Drop a DSC that belongs to another trace: somebody passed on a stale baggage."""
+    """Drop a DSC that belongs to another trace: a stale baggage that was forwarded."""
     dsc_trace_id = dsc.get("trace_id")
     return dsc if dsc_trace_id is None or dsc_trace_id == f"{trace_id:032x}" else Dsc()
 

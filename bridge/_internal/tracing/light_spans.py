@@ -21,7 +21,7 @@ class UnsampledSpan(LocalSpan, NonRecordingSpan):
     """A span that was decided against, or that is deferred: valid ids and a decision to pass on, nothing more.
 
     It keeps what it was started with, by reference, for the DSC's name and for `trace_propagation_targets`. Its ids are
-    made when somebody asks: most are never asked, and they are most of its cost (benchmarks/spans.py).
+    made on demand: most are never read, and they are most of its cost (benchmarks/spans.py).
     """
 
     def __init__(

@@ -69,7 +69,7 @@ class TracerProvider(SdkTracerProvider):
 
     beside: SentrySampler | None = None
     has_processors = False
-    """Whether there is anybody to tell of starts and ends, but Sentry."""
+    """Whether any span processor is registered."""
 
     def __init__(
         self,
@@ -90,14 +90,14 @@ class TracerProvider(SdkTracerProvider):
         sink: SegmentSink | None,
         beside: SentrySampler | None = None,
     ) -> None:
-        """Put another set-up in force, for tracers that exist as well; spans that are open keep theirs."""
+        """Replace the set-up, for existing tracers too; open spans keep theirs."""
         self.options = options or Options()
         self.sampler = sampler
         self.beside = beside
         self.sink = sink
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
-        """Add a processor; it is told of every recorded span, as in OpenTelemetry."""
+        """Add a processor; it gets every recorded span, as in OpenTelemetry."""
         super().add_span_processor(span_processor)
         self.has_processors = True
 

@@ -50,7 +50,7 @@ class SegmentSink(Protocol):
     """Whether finished spans are sent before their root ends."""
 
     def spans_started(self, quantity: int) -> None:
-        """Sampled spans were started; told at the latest when one of them is handed over."""
+        """Sampled spans were started; reported at the latest when one of them is handed over."""
 
     def segment_started(self, segment: Segment) -> None:
         """The first span of a local root was started."""
@@ -62,7 +62,7 @@ class SegmentSink(Protocol):
         """Finished children to be sent by themselves, where spans are streamed."""
 
     def spans_lost(self, quantity: int, *, with_root: bool) -> None:
-        """Spans were started that nobody will send: they never ended, or their root, one of them, was let go."""
+        """Spans that were started will not be sent: they never ended, or their root, one of them, was abandoned."""
 
     def exception_recorded(self, error: BaseException) -> None:
         """An exception was recorded on a sampled span, with `capture_span_exceptions` on."""
@@ -111,12 +111,12 @@ class Segment:
     collects = False  # whether finished spans are kept, to be sent
     _block: Token[None] | None = None  # of the `contextvars.Context` that the root was started in, while it is open
     closed = False
-    abandoned = False  # nobody sends what ends from now on
+    abandoned = False  # what ends from now on is not sent
     _find_root: Callable[[], SegmentRoot | None] | None = None
     _follows: Segment | None = None  # the first of its trace here, if it is not that itself
     _streams = False
     started = 0  # spans that were started here, of them:
-    _reported = 0  # those that the sink was told of
+    _reported = 0  # those that were reported to the sink
     _handed_over = 0  # those that were handed over to be sent, or given up
     _overflow = 0
     _dsc: Dsc | None = None
@@ -157,7 +157,7 @@ class Segment:
 
     @property
     def root(self) -> SegmentRoot | None:
-        """The span that all others here are below; `None` before there is one, and when nobody holds it any more."""
+        """The span that all others here are below; `None` before there is one, and once it was collected."""
         return None if self._find_root is None else self._find_root()
 
     @property
@@ -238,7 +238,7 @@ class Segment:
         return True
 
     def report_started(self) -> None:
-        """Tell the sink of the spans that were started here since this was last called.
+        """Report the spans that were started here since the last call to the sink.
 
         One call for many spans: counting each in the client's books would cost as much as the span's lock.
         """
@@ -338,7 +338,7 @@ class Segment:
         self.closed = True
 
     def __del__(self) -> None:
-        # Nobody holds a span of this segment any more: those that did not end never will.
+        # No span of this segment exists any more: those that did not end never will.
         unsent = self.started - self._handed_over
         if unsent > 0 and self.sink is not None and self._process == forking.generation:
             self.report_started()

@@ -423,7 +423,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
         super().add_event(name, attributes, timestamp)
 
     def _keep_event(self, name: str, attributes: EventAttributes, timestamp: int | None) -> bool:
-        """Keep an event that needs no cleaning as it is, until somebody reads it."""
+        """Keep an event that needs no cleaning as it is, until it is read."""
         with self._bridge_segment.lock:
             if self._end_time is not None or self._has_events:
                 return False
@@ -489,7 +489,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
             if tracer._bridge_provider.has_processors:
                 tracer.span_processor._on_ending(self)
                 tracer.span_processor.on_end(self._readable_span())
-        except Exception as error:  # a processor that somebody added
+        except Exception as error:  # a span processor of the user's
             report_fault("tracing", "a span processor raised when a span ended", error)
         try:
             segment.take(self)
