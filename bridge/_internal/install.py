@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import propagate
@@ -170,9 +171,13 @@ def _without_ours(propagator: TextMapPropagator) -> TextMapPropagator:
 
 
 def continue_environment(propagator: SentryPropagator) -> None:
-    """Continue what a parent process left in the environment, in everything that is no request of its own."""
+    """Continue what a parent process left in the environment, in everything that is no request of its own.
+
+    That is trusted, whatever is said of requests.
+    """
     carrier = environment_carrier(os.environ)
-    found = propagator.extract(carrier, Context()).get(SPAN_KEY) if carrier else None
+    trusting = SentryPropagator(propagator.wrapped, options=replace(propagator.options, trust_upstream=True))
+    found = trusting.extract(carrier, Context()).get(SPAN_KEY) if carrier else None
     continue_for_process(found if isinstance(found, RemoteSpan) else None)
 
 

@@ -49,6 +49,7 @@ class Options:
     org_id: str | None = None
     trace_propagation_targets: Sequence[str | re.Pattern[str]] | None = None
     strict_trace_continuation: bool = False
+    trust_upstream: bool = True
     sample_rate: float = 1.0
     before_send: Hook | None = None
     before_send_transaction: Hook | None = None
@@ -243,6 +244,7 @@ ROWS: Mapping[str, OptionRow] = {
     "org_id": OptionRow(lambda option, value: _text(option, str(value) if isinstance(value, int) else value)),
     "trace_propagation_targets": OptionRow(_targets),
     "strict_trace_continuation": OptionRow(_flag),
+    "trust_upstream": OptionRow(_flag),
     "sample_rate": OptionRow(_rate),
     "before_send": OptionRow(_callable),
     "before_send_transaction": OptionRow(_callable),

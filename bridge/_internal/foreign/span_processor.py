@@ -22,7 +22,7 @@ from bridge._internal.sampling.sampler import sample_rand_for
 from bridge._internal.sampling.upstream import RemoteSpan, upstream_of
 from bridge._internal.tracing.error_origin import note_span_of_error
 from bridge._internal.tracing.segment import Segment, SegmentSink, segment_of
-from bridge._internal.tracing.segment_parent import segment_parent_in
+from bridge._internal.tracing.segment_parent import parent_in, segment_parent_in
 from bridge._internal.tracing.span import REQUEST_KINDS, RecordingSpan
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class SentrySpanProcessor(SpanProcessor):
     def _adopt(self, span: SdkSpan, context: Context, *, is_current: bool) -> None:
         above, scopes = segment_parent_in(context), find_scopes(context)
         if above is None:
-            segment = self._root(span, active_span(context), context, is_current=is_current)
+            segment = self._root(span, parent_in(context), context, is_current=is_current)
             scopes = segment.scopes
         else:
             segment = above.segment.follow_up(scopes) if above.segment.closed else above.segment
@@ -110,6 +110,8 @@ class SentrySpanProcessor(SpanProcessor):
     def _root(self, span: SdkSpan, parent: trace_api.Span | None, context: Context, *, is_current: bool) -> Segment:
         options, span_context = self.options, span.get_span_context()
         scopes, upstream = self._scopes_of_root(span, span.kind, parent, context, is_current=is_current)
+        if (link := scopes.propagation.take_link()) is not None:
+            span.add_link(link)
         sink = self.sink
         decision = _decision(span, upstream, options)
         if decision.sampled is False and sink is not None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bridge._internal.context.context_values import active_span
 from bridge._internal.context.scope import current_scopes
 from bridge._internal.sampling.decision import base_dsc, format_sampled
 from bridge._internal.sampling.sampler import sample_rand_for
 from bridge._internal.sampling.upstream import upstream_of
-from bridge._internal.tracing.segment_parent import segment_parent_in, segment_parent_of
+from bridge._internal.tracing.segment_parent import parent_in, segment_parent_in, segment_parent_of
 from bridge._internal.tracing.span import parent_span_id_of
 from bridge._internal.wire.tracestate import SENTRY_MEMBER
 
@@ -46,7 +45,7 @@ def link_of(context: Context, options: Options, *, is_current: bool = False) -> 
 
     Asking freezes the DSC of a trace that starts here.
     """
-    span = active_span(context)
+    span = parent_in(context)
     above = segment_parent_in(context)
     if span is not None and above is not None:
         return _link_below(above, span.get_span_context().trace_state)

@@ -12,9 +12,8 @@ from opentelemetry import trace as trace_api
 from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
-from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanContext, SpanKind, TraceFlags
 
-from bridge._internal.context.context_values import active_span
 from bridge._internal.context.runtime import SCOPES_KEY
 from bridge._internal.context.scope import activated, current_scopes, find_scopes
 from bridge._internal.guard import guard
@@ -35,7 +34,7 @@ from bridge._internal.tracing.block_error import record_block_error_as_otel
 from bridge._internal.tracing.decorator import decorate
 from bridge._internal.tracing.light_spans import NO_OP, NoOpSpan, UnsampledSpan
 from bridge._internal.tracing.segment import Segment
-from bridge._internal.tracing.segment_parent import segment_parent_in
+from bridge._internal.tracing.segment_parent import parent_in, segment_parent_in
 from bridge._internal.tracing.span import OP_ATTRIBUTE, REQUEST_KINDS, SOURCE_ATTRIBUTE, RecordingSpan, Span
 from bridge._internal.tracing.suppression import SUPPRESS_TRACING_KEY, is_own_request, is_suppressed
 
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
-    from opentelemetry.trace import Link
     from opentelemetry.trace.span import TraceState
     from opentelemetry.util import types
 
@@ -245,7 +243,7 @@ class Tracer(SdkTracer):
             if origin is not None:
                 span.origin = origin
                 span.custom_name = True
-            if links:
+            if links and not span._has_links:
                 span._links = span._make_links(links)
             if not record_exception:
                 span._record_exception = False
@@ -261,7 +259,7 @@ class Tracer(SdkTracer):
         return NO_OP
 
     def _start(self, start: SpanStart, parent_context: Context, *, is_current: bool) -> Span:
-        parent = active_span(parent_context)
+        parent = parent_in(parent_context)
         if not self._bridge_is_enabled() or is_suppressed(parent_context):
             return NO_OP if parent is None else NoOpSpan(parent.get_span_context())
         if is_own_request(start.kind, start.attributes, self._bridge_provider.options.dsn):
@@ -294,7 +292,7 @@ class Tracer(SdkTracer):
         """Start a root without a parent; of the sampler nothing is asked but the rate."""
         entry: Any = parent_context.get(SCOPES_KEY)
         scopes: Scopes = current_scopes(None if is_current else parent_context) if entry is None else entry
-        if scopes.propagation.parent_of_process is not None:
+        if scopes.propagation.parent_of_process is not None or scopes.propagation.link is not None:
             return self._start_root(SpanStart(name, kind, attributes), parent_context, None, is_current=is_current)
         if kind is not _INTERNAL and kind in REQUEST_KINDS:
             scopes = scopes.for_root_of_request(None)
@@ -317,9 +315,12 @@ class Tracer(SdkTracer):
             trace_id, parent_span_context = upstream.trace_id, parent.get_span_context()
         start.trace_id = trace_id
         decision, attributes = self._decide(start, parent_context)
-        return self._make_root(
+        span = self._make_root(
             start.name, start.kind, attributes, trace_id, decision, scopes, upstream, parent_span_context
         )
+        if (link := scopes.propagation.take_link()) is not None and isinstance(span, RecordingSpan):
+            span._links = span._make_links([Link(link), *(start.links or ())])
+        return span
 
     def _decide(self, start: SpanStart, parent_context: Context) -> tuple[Decision, types.Attributes]:
         """Return the decision for a root, and the attributes that a sampler made of those it was started with."""

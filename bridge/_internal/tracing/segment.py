@@ -13,7 +13,7 @@ from bridge._internal.context.scope import RequestStart, remembered_scopes
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG
 from bridge._internal.sampling.decision import base_dsc, format_sampled, trace_state_for
 from bridge._internal.wire.baggage import Dsc
-from bridge._internal.wire.sample_rand import format_sample_rate
+from bridge._internal.wire.sample_rand import format_sample_rate, parse_sample_rand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -361,7 +361,8 @@ class Segment:
         decided = Dsc(dsc, sampled=format_sampled(self.sampled))
         if self.decision.sample_rate is not None:
             decided["sample_rate"] = format_sample_rate(self.decision.sample_rate)
-        decided.setdefault("sample_rand", self.decision.sample_rand)
+        if parse_sample_rand(decided.get("sample_rand")) is None:
+            decided["sample_rand"] = self.decision.sample_rand
         return decided
 
     def _head_dsc(self) -> Dsc:

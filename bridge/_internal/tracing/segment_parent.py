@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from bridge._internal.context.context_values import AnnotatedSpanContext, active_span
-from bridge._internal.context.runtime import SEGMENT_SPAN_KEY
+from bridge._internal.context.runtime import SCOPES_KEY, SEGMENT_SPAN_KEY
+from bridge._internal.sampling.upstream import RemoteSpan
 from bridge._internal.tracing.segment import segment_of
 
 if TYPE_CHECKING:
@@ -56,6 +57,21 @@ class SegmentSpanContext(AnnotatedSpanContext):
     def _bridge_scopes(self) -> Scopes | None:
         segment = self._find_segment()
         return None if segment is None else segment.scopes
+
+
+def parent_in(context: Context) -> trace_api.Span | None:
+    """Return the parent of a span that starts under a Context.
+
+    Where another propagator read the same headers after ours, the remote parent that it found is the one that we found.
+    """
+    span = active_span(context)
+    entry: Any = context.get(SCOPES_KEY)
+    if entry is None or span is None or isinstance(span, RemoteSpan):
+        return span
+    remote, found = entry.propagation.remote, span.get_span_context()
+    if not isinstance(remote, RemoteSpan) or not found.is_remote:
+        return span
+    return remote if found == remote.beside or found.trace_id == remote.get_span_context().trace_id else span
 
 
 def segment_parent_in(context: Context) -> SegmentParent | None:
