@@ -101,12 +101,11 @@ def test_a_member_that_cannot_be_read_decides_nothing(sent: BridgeCapture, membe
 def test_an_override_writes_a_number_that_agrees(rand: str) -> None:
     """Also where the upstream's `sample_rand` is unusable."""
     headers = {"sentry-trace": f"{T}-{S}-1", "baggage": f"sentry-trace_id={T},sentry-sample_rand={rand}"}
-    with capture(traces_sampler=lambda _: 0.25):
-        with tracer.start_as_current_span("request", propagate.extract(headers)) as span:
-            members = dict(m.split("=", 1) for m in bridge.trace_headers()["baggage"].split(","))
-            assert members["sentry-sample_rate"] == "0.25"
-            assert (float(members["sentry-sample_rand"]) < 0.25) is span.sampled
-            assert members["sentry-sampled"] == str(span.sampled).lower()
+    with capture(traces_sampler=lambda _: 0.25), bridge.continue_trace(headers), bridge.start_span("request") as span:
+        members = dict(m.split("=", 1) for m in bridge.trace_headers()["baggage"].split(","))
+    assert members["sentry-sample_rate"] == "0.25"
+    assert (float(members["sentry-sample_rand"]) < 0.25) is span.sampled
+    assert members["sentry-sampled"] == str(span.sampled).lower()
 
 
 def test_a_dsc_that_is_too_long_is_not_kept(sent: BridgeCapture) -> None:
