@@ -90,6 +90,10 @@ class InitOptions(TypedDict, total=False):
     strict_trace_continuation: bool
     """True or False. Also refuse to continue a trace if only one side says its organisation."""
 
+    trust_upstream: bool
+    """True or False. False is for a service that the public reaches: incoming headers decide nothing, each request is a
+    new trace, and its root is linked to the sender's span."""
+
     sample_rate: float
     """A number from 0.0 to 1.0. The share of errors and messages that are sent."""
 

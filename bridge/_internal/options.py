@@ -210,6 +210,7 @@ class Options:
     org_id: str | None = _option(None, _org_id)
     trace_propagation_targets: Sequence[str | re.Pattern[str]] | None = _option(None, _targets)
     strict_trace_continuation: bool = _option(False, _flag)
+    trust_upstream: bool = _option(True, _flag)
     sample_rate: float = _option(1.0, _rate)
     before_send: Hook | None = _option(None, _callable)
     before_send_transaction: Hook | None = _option(None, _callable)
