@@ -21,7 +21,7 @@ from bridge._internal.console.rendering import (
     rows,
     table,
 )
-from bridge._internal.console.terminal import has_rich, paper_for
+from bridge._internal.console.terminal import Terminal
 from bridge._internal.console.tree import in_order, sent_span, spans_of, with_events
 from bridge._internal.delivery.envelope import EVENT, SPAN_CONTAINER, TRANSACTION
 from bridge._internal.delivery.observer import Watcher
@@ -31,7 +31,7 @@ from bridge._internal.guard import guard
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bridge._internal.console.rendering import Line, Piece
+    from bridge._internal.console.terminal import Line, Piece
     from bridge._internal.console.tree import SentSpan
     from bridge._internal.delivery.envelope import Envelope
     from bridge._internal.options import Options
@@ -55,8 +55,6 @@ class Console(Watcher):
     """
 
     def __init__(self) -> None:
-        if has_rich():
-            import rich.console  # noqa: F401 - here, and not in the worker's thread, beside which a process may fork
         self._begin_anew()
         reset_in_children(self)
 
@@ -197,10 +195,10 @@ class Console(Watcher):
         stream = sys.stderr
         if stream is None:  # a program without a console, on Windows
             return
-        paper = paper_for(stream)
-        drawn = lines(paper.width)
+        terminal = Terminal(stream)
+        drawn = lines(terminal.width)
         try:
-            paper.write(drawn)
+            terminal.write(drawn)
         except (OSError, ValueError):  # it is closed, or its reader has gone; the log goes there too
             return
 

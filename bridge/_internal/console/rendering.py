@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from bridge._internal.console.tree import Node, raised_at, what_happened
 
@@ -13,11 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from bridge._internal.console.terminal import Line, Piece
     from bridge._internal.console.tree import SentSpan
-
-Piece: TypeAlias = tuple[str, str]
-"""A text and its role: what it is, for whoever gives it a colour."""
-Line: TypeAlias = list[Piece]
 
 _BELOW = {"": "", "├─ ": "│  ", "└─ ": "   "}
 _ALIKE = 5

@@ -11,7 +11,7 @@ from bridge._internal.decode.report import DECISIONS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bridge._internal.console.rendering import Line
+    from bridge._internal.console.terminal import Line
     from bridge._internal.decode.report import Explained, Fact, Outcome, Problem, Report
 
 _VALUE = 34
