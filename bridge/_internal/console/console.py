@@ -9,19 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from bridge._internal.console.pending import FinishedTree, WaitingEvents, WaitingSegments
-from bridge._internal.console.rendering import (
-    Row,
-    bar,
-    cells,
-    counted,
-    cut,
-    duration,
-    event_pieces,
-    printable,
-    rows,
-    table,
-)
-from bridge._internal.console.terminal import Terminal
+from bridge._internal.console.rendering import Row, bar, duration, event_pieces, rows, table
+from bridge._internal.console.terminal import Terminal, cells, counted, cut, printable
 from bridge._internal.console.tree import in_order, sent_span, spans_of, with_events
 from bridge._internal.delivery.envelope import EVENT, SPAN_CONTAINER, TRANSACTION
 from bridge._internal.delivery.observer import Watcher

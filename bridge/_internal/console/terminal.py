@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import unicodedata
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 if TYPE_CHECKING:
@@ -98,3 +99,41 @@ def _encodable(text: str, stream: TextIO) -> str:
     except UnicodeEncodeError:
         return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
     return text
+
+
+def counted(quantity: int, one: str, more: str) -> str:
+    """Write a number of things."""
+    return f"{quantity} {one if quantity == 1 else more}"
+
+
+def printable(text: str) -> str:
+    """Write what a terminal would act upon, line ends and escapes above all, so that it can be read."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def cells(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_cells_of, text))
+
+
+def _cells_of(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) == "Me":
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def cut(text: str, most: int) -> str:
+    """Return as much of a text as fits into so many cells; what is cut ends with an ellipsis."""
+    if cells(text) <= most:
+        return text
+    kept, used = [], 1
+    for character in text:
+        used += _cells_of(character)
+        if used > most:
+            break
+        kept.append(character)
+    return "".join(kept).rstrip() + "…"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from bridge._internal.console.rendering import cells, cut, printable
+from bridge._internal.console.terminal import cells, cut, printable
 from bridge._internal.decode.report import DECISIONS
 
 if TYPE_CHECKING:
