@@ -482,6 +482,16 @@ def test_it_leaves_the_process_alone() -> None:
         assert sent.spans == []
 
 
+def test_the_options_of_the_active_client_play_no_part() -> None:
+    """The receiver is what the command's options say, also inside a program that has a client of its own."""
+    headers = {"sentry-trace": f"{T}-{S}", "baggage": f"{DSC},sentry-org_id=1,sentry-sample_rand=0.5"}
+    receiver = resolve({"org_id": "1", "traces_sample_rate": 1.0}, {})
+    with capture(org_id="2", strict_trace_continuation=True, traces_sample_rate=0.0) as sent:
+        outcome = decode(headers, receiver).outcome
+        assert (outcome.continues, outcome.trace_id, outcome.sampled) == ("sentry-trace", T, True)
+        assert sent.client.accounting().started == 0
+
+
 # Whatever is in the headers.
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from bridge._internal import active
 from bridge._internal.decode.report import Outcome
 from bridge._internal.otel_private import SPAN_KEY
 from bridge._internal.propagation.propagator import SentryPropagator
@@ -25,27 +23,10 @@ from bridge._internal.wire.carrier import READ, TRACEPARENT
 from bridge._internal.wire.sentry_trace import SENTRY_TRACE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from bridge._internal.decode.parser import Said
     from bridge._internal.options import Options
-
-
-class _Receiver:
-    """Stands where the client stands, for the propagator, which reads the options there."""
-
-    def __init__(self, options: Options) -> None:
-        self.options = options
-
-
-@contextmanager
-def _in_force(options: Options) -> Iterator[None]:
-    before = active.client
-    active.activate(_Receiver(options))
-    try:
-        yield
-    finally:
-        active.activate(before)
 
 
 def receive(headers: Mapping[str, str], said: Said, options: Options) -> Outcome:
@@ -53,11 +34,11 @@ def receive(headers: Mapping[str, str], said: Said, options: Options) -> Outcome
 
     Without a rate in the options it is tried with 0 and 1: where both decide alike, the rate does not matter.
     """
-    with _in_force(options):
-        propagator = SentryPropagator(CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()]))
-        context = propagator.extract(dict(headers), Context())
-        rates = (0.0, 1.0) if options.traces_sample_rate is None else (options.traces_sample_rate,)
-        tried = [_start(propagator, context, options, rate) for rate in rates]
+    wrapped = CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])
+    propagator = SentryPropagator(wrapped, options=options)
+    context = propagator.extract(dict(headers), Context())
+    rates = (0.0, 1.0) if options.traces_sample_rate is None else (options.traces_sample_rate,)
+    tried = [_start(propagator, context, options, rate) for rate in rates]
     decisions = {sampled for sampled, _ in tried}
     sampled = decisions.pop() if len(decisions) == 1 else None
     remote = context.get(SPAN_KEY)
