@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge._internal.decode.baggage import explain_baggage
 from bridge._internal.decode.conflicts import disagreements
+from bridge._internal.decode.headers import (
+    explain_baggage,
+    explain_sentry_trace,
+    explain_traceparent,
+    explain_tracestate,
+)
 from bridge._internal.decode.outcome import receive
-from bridge._internal.decode.parents import explain_sentry_trace, explain_traceparent
 from bridge._internal.decode.parser import quiet_opentelemetry, read
 from bridge._internal.decode.report import Problem, Report
-from bridge._internal.decode.tracestate import explain_tracestate
 from bridge._internal.options import Options
 from bridge._internal.wire.baggage import BAGGAGE
 from bridge._internal.wire.carrier import READ, TRACEPARENT
