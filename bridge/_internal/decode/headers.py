@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.trace import TraceFlags
 
 from bridge._internal.console.terminal import counted
-from bridge._internal.decode.parser import baggage_of, trace_state_of, user_baggage_of, w3c_context
+from bridge._internal.decode.parser import split_dsc, trace_state_of, user_baggage_of, w3c_context
 from bridge._internal.decode.report import DECISIONS, Explained, Fact, Problem, malformed, share
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG
 from bridge._internal.wire.baggage import BAGGAGE, MAX_BYTES, SENTRY_PREFIX, split_baggage
@@ -132,7 +132,7 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 def explain_baggage(headers: Mapping[str, str]) -> Explained:
     """Explain the `baggage` among these headers."""
     value = headers[BAGGAGE]
-    dsc, others = baggage_of(headers)
+    dsc, others = split_dsc(headers)
     raw = [part.strip() for part in value.split(",") if part.strip()]
     facts = [_dsc_fact(name, text) for name, text in dsc.items()]
     problems = [
