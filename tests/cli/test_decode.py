@@ -75,17 +75,16 @@ def test_headers_in_words(capsys: pytest.CaptureFixture[str]) -> None:
             "sentry-org_id 1 the organisation that began the trace; another one does not continue it",
             "c d baggage of the user's",
             "traceparent",
-            "version 00 the form of today",
+            "version 00",
             f"trace id {T} the trace that goes on",
             f"parent id {S} the caller's span; what the receiver starts is below it",
-            "flags 03 sampled (bit 0); the trace id's last 56 bits are random (bit 1), so samplers may go by them",
+            "flags 03 sampled, random trace id",
             "tracestate 63 characters, 3 members",
             "sentry s 1 Sentry's decision: sampled",
             "sentry r 0.25 the rate of that decision: 25 %",
             "sentry n 0.123456 the trace's random number; it is kept at a rate above it",
-            "ot th c rejection threshold T: a trace is kept where its R is at least T, which is a probability of 0.25",
-            "ot rv e0652a00000000 the trace's random value R, instead of its id's last 56 bits;",
-            "kept at a rate of 0.123456 and above",
+            "ot th c rejection threshold T: a probability of 0.25",
+            "ot rv e0652a00000000 the trace's random value R: kept at a rate of 0.123456 and above",
             "vendor x another vendor's; passed on as it is",
         ]
     )
@@ -104,49 +103,50 @@ def found(**headers: str) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("value", "what"),
+    "value",
     [
-        ("", "It is empty."),
-        (T, "It takes <trace id>-<span id> or <trace id>-<span id>-<flag>, and has 1 part."),
-        (f"{T}-{S}-1-x", "It takes <trace id>-<span id> or <trace id>-<span id>-<flag>, and has 4 parts."),
-        (f"{T[1:]}-{S}", "The trace id has 31 digits; it takes 32 lower-case hex digits."),
-        (f"{T}-{S}0", "The span id has 17 digits; it takes 16 lower-case hex digits."),
-        (f"{T.upper()}-{S}", "The trace id has upper-case digits; it takes 32 lower-case hex digits."),
-        (f"{T}-{S[1:]}g", "The span id has characters that are no hex digits; it takes 16 lower-case hex digits."),
-        (f"{'0' * 32}-{S}", "The trace id is all zeros, which is none."),
-        (f"{T}-{S}-2", "The flag is '2'; it takes 1 (sampled), 0 (not sampled) or nothing (deferred)."),
+        "",
+        T,
+        f"{T}-{S}-1-x",
+        f"{T[1:]}-{S}",
+        f"{T}-{S}0",
+        f"{T.upper()}-{S}",
+        f"{T}-{S[1:]}g",
+        f"{'0' * 32}-{S}",
+        f"{T}-{S}-2",
     ],
 )
-def test_a_malformed_sentry_trace(value: str, what: str) -> None:
-    """It is said what is wrong, and that it counts as absent."""
+def test_a_malformed_sentry_trace(value: str) -> None:
+    """It is said what it takes, and that it counts as absent."""
+    what = "It takes <trace id>-<span id> or <trace id>-<span id>-<flag>: 32 and 16 lower-case hex digits, 1 or 0."
     assert found(sentry_trace=value) == [("malformed", what, "It counts as absent.")]
 
 
 @pytest.mark.parametrize(
-    ("value", "what"),
+    "value",
     [
-        (f"00-{T}-{S}", "It takes <version>-<trace id>-<parent id>-<flags>, and has 3 parts."),
-        (f"0-{T}-{S}-01", "The version is '0'; it takes two lower-case hex digits."),
-        (f"ff-{T}-{S}-01", "Version ff is forbidden."),
-        (f"00-{T[2:]}-{S}-01", "The trace id has 30 digits; it takes 32 lower-case hex digits."),
-        (f"00-{T}-{'0' * 16}-01", "The parent id is all zeros, which is none."),
-        (f"00-{T}-{S}-1", "The flags are '1'; they take two lower-case hex digits."),
-        (f"00-{T}-{S}-01-x", "There is more than version 00 has."),
-        (f"00-{T}-{S}-01,00-{T}-{S}-01", "It came several times, which the standard does not allow."),
+        f"00-{T}-{S}",
+        f"0-{T}-{S}-01",
+        f"ff-{T}-{S}-01",
+        f"00-{T[2:]}-{S}-01",
+        f"00-{T}-{'0' * 16}-01",
+        f"00-{T}-{S}-1",
+        f"00-{T}-{S}-01-x",
+        f"00-{T}-{S}-01,00-{T}-{S}-01",
     ],
 )
-def test_a_malformed_traceparent(value: str, what: str) -> None:
-    """It is said what is wrong, and that tracestate goes with it."""
+def test_a_malformed_traceparent(value: str) -> None:
+    """It is said what it takes, and that tracestate goes with it."""
+    what = "It takes <version>-<trace id>-<parent id>-<flags>: 2, 32, 16 and 2 lower-case hex digits."
     assert found(traceparent=value) == [("malformed", what, "It counts as absent, and tracestate with it.")]
 
 
 MALFORMED_BAGGAGE = [
-    ("sentry-sample_rate=2", "sentry-sample_rate is '2': it takes a number from 0 to 1.", "It counts as absent."),
-    ("sentry-sample_rand=1.0", "sentry-sample_rand is '1.0': it takes a number from 0 to below 1.", None),
-    ("sentry-sampled=True", "sentry-sampled is 'True': it takes true or false.", None),
-    ("sentry-replay_id=x", "sentry-replay_id is 'x': it takes 32 lower-case hex digits.", "It is passed on as it is."),
-    ("sentry-release=", "sentry-release is '': it takes a text.", "It is passed on as it is."),
-    ("sentry-release=%zz", "'sentry-release=%zz' has a % that begins no escape.", "It stands for itself."),
+    ("sentry-sample_rate=2", "sentry-sample_rate is '2'.", "It counts as absent."),
+    ("sentry-sample_rand=1.0", "sentry-sample_rand is '1.0'.", None),
+    ("sentry-sampled=True", "sentry-sampled is 'True'.", None),
+    ("sentry-replay_id=x", "sentry-replay_id is 'x'.", "It is passed on as it is."),
+    ("sentry-release=", "sentry-release is ''.", "It is passed on as it is."),
     ("sentry-release=a,sentry-release=b", "sentry-release comes more than once.", "The last counts."),
     ("a", "'a' has no name and value.", "It is skipped."),
     ("a b=c", "'a b=c' is no member.", "OpenTelemetry leaves it out."),
@@ -164,9 +164,9 @@ def test_a_malformed_baggage(member: str, what: str, effect: str | None) -> None
 @pytest.mark.parametrize(
     ("value", "kind", "what"),
     [
-        ("a=1,a=2", "malformed", "'a' comes more than once."),
-        ("A=1", "malformed", "'A=1' is no member: it takes a lower-case key, = and a value without commas."),
-        ("a=1,b", "malformed", "'b' is no member: it takes a lower-case key, = and a value without commas."),
+        ("a=1,a=2", "malformed", "It takes lower-case keys, each once, = and values without commas."),
+        ("A=1", "malformed", "It takes lower-case keys, each once, = and values without commas."),
+        ("a=1,b", "malformed", "It takes lower-case keys, each once, = and values without commas."),
         ("ot=th:xyz", "malformed", "ot th=xyz is not understood."),
         ("ot=rv:1", "malformed", "ot rv=1 is not understood."),
         ("sentry=s:2;r:0.5", "malformed", "sentry s=2 is not understood."),
@@ -176,7 +176,7 @@ def test_a_malformed_baggage(member: str, what: str, effect: str | None) -> None
     ],
 )
 def test_a_malformed_tracestate(value: str, kind: str, what: str) -> None:
-    """OpenTelemetry drops all of a tracestate for one member: that is said, and which one it is."""
+    """What is not understood is named; OpenTelemetry drops all of a tracestate for one wrong member: that is said."""
     [(told_kind, said, _)] = found(traceparent=f"00-{T}-{S}-01", tracestate=value)
     assert (told_kind, said) == (kind, what)
 
@@ -262,25 +262,6 @@ def test_disagreements(headers: dict[str, str], what: str) -> None:
     assert found(**headers)[0][2]
 
 
-@pytest.mark.parametrize(
-    ("headers", "what"),
-    [
-        ({"baggage": DSC}, "There is no trace that these members belong to."),
-        ({"sentry_trace": f"{T}-{S}-1"}, "It came without Sentry's members of a baggage."),
-        ({"tracestate": "a=1"}, "There is no traceparent that it belongs to."),
-        (
-            {"sentry_trace": f"{T}-{S}-1", "baggage": f"sentry-trace_id={T}"},
-            "Sentry's members lack public_key.",
-        ),
-        ({"sentry_trace": f"{T}-{S}-1,{OTHER}-{S}-0", "baggage": DSC}, "It came 2 times."),
-        ({"baggage": "a=b;c=d"}, "'a=b;c=d' has properties."),
-    ],
-)
-def test_remarks(headers: dict[str, str], what: str) -> None:
-    """What is allowed and mostly not meant is a remark, and no reason for a bad exit code."""
-    assert [(kind, said) for kind, said, _ in found(**headers)] == [("note", what)]
-
-
 @pytest.mark.parametrize("rate", [None, 0.0, 0.3, 1.0])
 @pytest.mark.parametrize("incoming", ["", f"{T}-{S}", f"{T}-{S}-1", f"{T}-{S}-0"])
 @pytest.mark.parametrize("with_dsc", [False, True])
@@ -296,8 +277,7 @@ def test_what_the_bridge_sends_agrees(rate: float | None, incoming: str, with_ds
         bridge.start_span("job"),
     ):
         out = bridge.trace_headers()
-    problems = [problem for problem in decode(out).problems if problem.kind != "note"]
-    assert problems == []
+    assert decode(out).problems == []
 
 
 # Forms of input.

@@ -40,5 +40,5 @@ def decode(headers: Mapping[str, str], options: Options | None = None) -> Report
         parsed = parse_headers(headers)
         explained = [_EXPLAIN[name](headers) for name in READ if name in headers]
         problems = [problem for one in explained for problem in one.problems]
-        problems += find_conflicts(headers, parsed)
-        return Report(explained, outcome_of(headers, parsed, options or Options()), tuple(problems))
+        problems += find_conflicts(parsed)
+        return Report(explained, problems, outcome_of(headers, parsed, options or Options()))

@@ -20,13 +20,14 @@ from bridge._internal.sampling.sampler import SentrySampler, sample_rand_for
 from bridge._internal.sampling.upstream import RemoteSpan
 from bridge._internal.tracing.provider import TracerProvider
 from bridge._internal.wire.carrier import READ, TRACEPARENT
-from bridge._internal.wire.sentry_trace import SENTRY_TRACE
+from bridge._internal.wire.sentry_trace import SENTRY_TRACE, parse_sentry_trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bridge._internal.decode.parser import ParsedHeaders
     from bridge._internal.options import Options
+    from bridge._internal.sampling.upstream import Upstream
 
 
 def outcome_of(headers: Mapping[str, str], parsed: ParsedHeaders, options: Options) -> Outcome:
@@ -38,24 +39,22 @@ def outcome_of(headers: Mapping[str, str], parsed: ParsedHeaders, options: Optio
     propagator = SentryPropagator(wrapped, options=options)
     context = propagator.extract(dict(headers), Context())
     rates = (0.0, 1.0) if options.traces_sample_rate is None else (options.traces_sample_rate,)
-    tried = [_start(propagator, context, options, rate) for rate in rates]
-    decisions = {sampled for sampled, _ in tried}
+    tried = [_headers_below(propagator, context, options, rate) for rate in rates]
+    decisions = {_decision_in(sent) for sent in tried}
     sampled = decisions.pop() if len(decisions) == 1 else None
-    remote = context.get(SPAN_KEY)
     baggage = {name: str(value) for name, value in otel_baggage.get_all(context).items()}
-    sends_on = tried[0][1] if sampled is not None else {}
-    if not isinstance(remote, RemoteSpan):
-        why = _why_new(parsed, options, sampled)
-        return Outcome(None, None, None, sampled, why, None, None, baggage, sends_on, tuple(headers))
+    sends_on = {} if sampled is None else tried[0]
+    remote = context.get(SPAN_KEY)
+    if not isinstance(remote, RemoteSpan) or parsed.continued is None:
+        return Outcome(sampled=sampled, why=_why_new(parsed, options), user_baggage=baggage, sends_on=sends_on)
     upstream, parent = remote.upstream, remote.get_span_context()
-    by = SENTRY_TRACE if parsed.sentry_trace is not None else TRACEPARENT
     rand = sample_rand_for(upstream.trace_id, upstream)
     return Outcome(
-        continues=by,
+        continues=parsed.continued[0],
         trace_id=f"{parent.trace_id:032x}",
         parent_span_id=f"{parent.span_id:016x}",
         sampled=sampled,
-        why=_why(parsed, upstream.sampled, by, rand, options),
+        why=_why(parsed, parsed.continued[0], upstream, rand, options.traces_sample_rate),
         sample_rand=rand,
         sample_rate=upstream.sample_rate,
         user_baggage=baggage,
@@ -63,34 +62,35 @@ def outcome_of(headers: Mapping[str, str], parsed: ParsedHeaders, options: Optio
     )
 
 
-def _start(
-    propagator: SentryPropagator, context: Context, options: Options, rate: float
-) -> tuple[bool | None, dict[str, str]]:
-    """Start a span for the request, and return its decision and the headers of a request below it."""
+def _headers_below(propagator: SentryPropagator, context: Context, options: Options, rate: float) -> Mapping[str, str]:
+    """Start a span for the request, and return the headers of a request below it."""
     options = replace(options, traces_sample_rate=rate)
     provider = TracerProvider(SentrySampler(rate), options=options, shutdown_on_exit=False)
     span = provider.get_tracer("decode").start_span("request", context, kind=SpanKind.SERVER)
     sent: dict[str, str] = {}
     propagator.inject(sent, trace_api.set_span_in_context(span, context))
     span.end()
-    return getattr(span, "sampled", None), {name: sent[name] for name in READ if name in sent}
+    return {name: sent[name] for name in READ if name in sent}
 
 
-def _why(parsed: ParsedHeaders, upstream_sampled: bool | None, by: str, rand: str, options: Options) -> str:
-    if upstream_sampled is None:
-        rate = options.traces_sample_rate
-        if rate is not None:
-            return f"{by} leaves it open, and its sample_rand is {rand}, at a rate of {rate:g}"
-        return f"{by} leaves it to the receiver, which keeps it if its traces_sample_rate is above sample_rand {rand}"
-    whose = "sentry= in tracestate" if by == TRACEPARENT and parsed.sentry_member is not None else f"the flag of {by}"
-    return f"{whose} says so; only a traces_sampler of the receiver's may decide otherwise"
+def _decision_in(headers: Mapping[str, str]) -> bool | None:
+    sentry_trace = parse_sentry_trace(headers.get(SENTRY_TRACE))
+    return None if sentry_trace is None else sentry_trace.sampled
 
 
-def _why_new(parsed: ParsedHeaders, options: Options, sampled: bool | None) -> str:
-    decided = "" if sampled is None else f"; this one was decided at a rate of {options.traces_sample_rate:g}"
-    if parsed.sentry_trace is None and parsed.traceparent is None:
-        return f"no header names a trace: the receiver's traces_sample_rate decides{decided}"
+def _why(parsed: ParsedHeaders, header: str, upstream: Upstream, rand: str, rate: float | None) -> str:
+    if upstream.sampled is not None:
+        is_sentry_member = header == TRACEPARENT and parsed.sentry_member is not None
+        return f"{'sentry= in tracestate' if is_sentry_member else f'the flag of {header}'} says so"
+    if rate is not None:
+        return f"{header} leaves it open, and its sample_rand is {rand}, at a rate of {rate:g}"
+    return f"{header} leaves it to the receiver, which keeps it if its traces_sample_rate is above sample_rand {rand}"
+
+
+def _why_new(parsed: ParsedHeaders, options: Options) -> str:
+    if parsed.continued is None:
+        return "no header names a trace: the receiver's traces_sample_rate decides"
     theirs, own = parsed.dsc.get("org_id"), options.effective_org_id
     if theirs and own:
-        return f"it is of organisation {theirs}, and the receiver of {own}: nothing of it is continued{decided}"
-    return f"strict_trace_continuation: only one side says its organisation, so nothing is continued{decided}"
+        return f"it is of organisation {theirs}, and the receiver of {own}: nothing of it is continued"
+    return "strict_trace_continuation: only one side says its organisation, so nothing is continued"

@@ -15,6 +15,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from bridge._internal.wire.baggage import BAGGAGE, Dsc, split_baggage, split_reencoded
 from bridge._internal.wire.carrier import TRACEPARENT
+from bridge._internal.wire.sample_rand import parse_sample_rand, parse_sample_rate
 from bridge._internal.wire.sentry_trace import SENTRY_TRACE, parse_sentry_trace
 from bridge._internal.wire.tracestate import (
     OTEL_MEMBER,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from bridge._internal.wire.tracestate import OtState, SentryState
 
 _SOME_TRACEPARENT = f"00-{1:032x}-{1:016x}-00"
+_DSC_SAMPLED = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +48,52 @@ class ParsedHeaders:
     sentry_member: SentryState | None
     ot_member: OtState | None
 
+    @property
+    def continued(self) -> tuple[str, int] | None:
+        """The header whose trace is continued, and that trace."""
+        if self.sentry_trace is not None:
+            return SENTRY_TRACE, self.sentry_trace.trace_id
+        return None if self.traceparent is None else (TRACEPARENT, self.traceparent.trace_id)
+
+    @property
+    def same_traceparent(self) -> SpanContext | None:
+        """The `traceparent`, if it is of the trace that is continued."""
+        w3c, continued = self.traceparent, self.continued
+        if w3c is None or continued is None or w3c.trace_id != continued[1]:
+            return None
+        return w3c
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether Sentry's members of `baggage` are of another trace than the one that is continued."""
+        if self.continued is None or "trace_id" not in self.dsc:
+            return False
+        return self.dsc["trace_id"] != f"{self.continued[1]:032x}"
+
+    @property
+    def dsc_sampled(self) -> bool | None:
+        """The decision in `baggage`."""
+        return _DSC_SAMPLED.get(self.dsc.get("sampled", ""))
+
+    @property
+    def dsc_rate(self) -> float | None:
+        """The sample rate in `baggage`."""
+        return parse_sample_rate(self.dsc.get("sample_rate"))
+
+    @property
+    def dsc_rand(self) -> str | None:
+        """The random number in `baggage`."""
+        return parse_sample_rand(self.dsc.get("sample_rand"))
+
 
 def parse_headers(headers: Mapping[str, str]) -> ParsedHeaders:
     """Read all four."""
-    w3c = w3c_context(headers)
-    members: Mapping[str, str] = {} if w3c is None else w3c.trace_state
+    traceparent = parse_w3c(headers)
+    members: Mapping[str, str] = {} if traceparent is None else traceparent.trace_state
     ours, ot = members.get(SENTRY_MEMBER), members.get(OTEL_MEMBER)
     return ParsedHeaders(
         parse_sentry_trace(headers.get(SENTRY_TRACE)),
-        w3c,
+        traceparent,
         split_dsc(headers)[0],
         None if ours is None else parse_sentry_member(ours),
         None if ot is None else parse_ot_member(ot),
@@ -67,7 +106,7 @@ def split_dsc(headers: Mapping[str, str]) -> tuple[Dsc, list[str]]:
     return split(headers.get(BAGGAGE, ""))
 
 
-def w3c_context(headers: Mapping[str, str]) -> SpanContext | None:
+def parse_w3c(headers: Mapping[str, str]) -> SpanContext | None:
     """Return what OpenTelemetry's propagator makes of `traceparent` and `tracestate`."""
     carrier = {name: headers[name] for name in (TRACEPARENT, TRACESTATE) if name in headers}
     context = TraceContextTextMapPropagator().extract(carrier, Context())
@@ -77,7 +116,7 @@ def w3c_context(headers: Mapping[str, str]) -> SpanContext | None:
 
 def trace_state_of(value: str) -> TraceState:
     """Return what OpenTelemetry keeps of a `tracestate`."""
-    context = w3c_context({TRACEPARENT: _SOME_TRACEPARENT, TRACESTATE: value})
+    context = parse_w3c({TRACEPARENT: _SOME_TRACEPARENT, TRACESTATE: value})
     assert context is not None
     return context.trace_state
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Kind = Literal["malformed", "limit", "disagreement", "note"]
+Kind = Literal["malformed", "limit", "disagreement"]
+DECISIONS: Mapping[bool | None, str] = {True: "sampled", False: "not sampled", None: "deferred: the receiver decides"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong in headers, or worth a remark (`note`), and what comes of it."""
+    """What is wrong in headers, and what comes of it."""
 
     kind: Kind
     headers: tuple[str, ...]
@@ -37,12 +38,12 @@ class Explained:
 
     name: str
     value: str
-    size: str
-    facts: Sequence[Fact]
+    size: str = ""
+    facts: Sequence[Fact] = ()
     problems: Sequence[Problem] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What the bridge does with a request that has these headers.
 
@@ -50,16 +51,15 @@ class Outcome:
     receiver's own rate decides; else `sends_on` has the headers of a request that it would make.
     """
 
-    continues: str | None
-    trace_id: str | None
-    parent_span_id: str | None
+    continues: str | None = None
+    trace_id: str | None = None
+    parent_span_id: str | None = None
     sampled: bool | None
     why: str
-    sample_rand: str | None
-    sample_rate: float | None
+    sample_rand: str | None = None
+    sample_rate: float | None = None
     user_baggage: Mapping[str, str]
     sends_on: Mapping[str, str]
-    ignored: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,33 +67,24 @@ class Report:
     """All of it."""
 
     headers: Sequence[Explained]
+    problems: Sequence[Problem]
     outcome: Outcome
-    problems: Sequence[Problem] = field(default=())
 
     @property
     def is_fine(self) -> bool:
         """Whether nothing is malformed, too large or in disagreement."""
-        return all(problem.kind == "note" for problem in self.problems)
+        return not self.problems
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
         return {
             "fine": self.is_fine,
-            "headers": {one.name: _header_as_json(one) for one in self.headers},
+            "headers": {
+                one.name: {"value": one.value, "facts": [asdict(fact) for fact in one.facts]} for one in self.headers
+            },
             "problems": [asdict(problem) for problem in self.problems],
             "outcome": asdict(self.outcome),
         }
-
-
-def _header_as_json(one: Explained) -> dict[str, Any]:
-    return {"value": one.value, "facts": [asdict(fact) for fact in one.facts]}
-
-
-DECISIONS: Mapping[bool | None, str] = {
-    True: "sampled",
-    False: "not sampled",
-    None: "deferred: the receiver decides",
-}
 
 
 def share(rate: float) -> str:
