@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge._internal.decode.report import DECISIONS, Problem, share
+from bridge._internal.decode.report import DECISIONS, Finding, share
 from bridge._internal.wire.baggage import BAGGAGE
 from bridge._internal.wire.carrier import TRACEPARENT
 from bridge._internal.wire.sample_rand import RANDOM_BITS, sample_rand_from_random_bits
@@ -22,7 +22,7 @@ _RATE_TOLERANCE = 1e-4
 _RAND_TOLERANCE = 2e-6
 
 
-def find_conflicts(parsed: ParsedHeaders) -> Iterator[Problem]:
+def find_conflicts(parsed: ParsedHeaders) -> Iterator[Finding]:
     """Go through all of them, those about ids first."""
     yield from _ids(parsed)
     yield from _stale_baggage(parsed)
@@ -32,11 +32,11 @@ def find_conflicts(parsed: ParsedHeaders) -> Iterator[Problem]:
     yield from _ot_member(parsed)
 
 
-def _conflict(what: str, effect: str, *headers: str) -> Problem:
-    return Problem("disagreement", headers, what, effect)
+def _conflict(what: str, effect: str, *headers: str) -> Finding:
+    return Finding("disagreement", headers, what, effect)
 
 
-def _ids(parsed: ParsedHeaders) -> Iterator[Problem]:
+def _ids(parsed: ParsedHeaders) -> Iterator[Finding]:
     ours, w3c = parsed.sentry_trace, parsed.traceparent
     if ours is None or w3c is None:
         return
@@ -49,14 +49,14 @@ def _ids(parsed: ParsedHeaders) -> Iterator[Problem]:
         yield _conflict(what, "sentry-trace wins.", SENTRY_TRACE, TRACEPARENT)
 
 
-def _stale_baggage(parsed: ParsedHeaders) -> Iterator[Problem]:
+def _stale_baggage(parsed: ParsedHeaders) -> Iterator[Finding]:
     if parsed.continued is not None and parsed.is_stale:
         header, trace_id = parsed.continued
         what = f"Sentry's members are of trace {parsed.dsc['trace_id']}, and not of {trace_id:032x}."
         yield _conflict(what, "They are stale and dropped; the user's members stay.", BAGGAGE, header)
 
 
-def _decisions(parsed: ParsedHeaders) -> Iterator[Problem]:
+def _decisions(parsed: ParsedHeaders) -> Iterator[Finding]:
     ours, w3c = parsed.sentry_trace, parsed.same_traceparent
     if ours is None:
         return
@@ -74,7 +74,7 @@ def _short(sampled: bool | None) -> str:
     return DECISIONS[sampled].partition(":")[0]
 
 
-def _dsc_numbers(parsed: ParsedHeaders) -> Iterator[Problem]:
+def _dsc_numbers(parsed: ParsedHeaders) -> Iterator[Finding]:
     rate, rand, sampled = parsed.dsc_rate, parsed.dsc_rand, parsed.dsc_sampled
     if rate is None or rand is None or sampled is None:
         return
@@ -84,7 +84,7 @@ def _dsc_numbers(parsed: ParsedHeaders) -> Iterator[Problem]:
         yield _conflict(f"{numbers}, and yet sampled is {parsed.dsc['sampled']}.", "The decision is kept.", BAGGAGE)
 
 
-def _sentry_member(parsed: ParsedHeaders) -> Iterator[Problem]:
+def _sentry_member(parsed: ParsedHeaders) -> Iterator[Finding]:
     state, w3c, ours = parsed.sentry_member, parsed.same_traceparent, parsed.sentry_trace
     if state is None or w3c is None:
         return
@@ -105,7 +105,7 @@ def _sentry_member(parsed: ParsedHeaders) -> Iterator[Problem]:
         yield _conflict(what, "The baggage's counts.", TRACESTATE, BAGGAGE)
 
 
-def _ot_member(parsed: ParsedHeaders) -> Iterator[Problem]:
+def _ot_member(parsed: ParsedHeaders) -> Iterator[Finding]:
     ot, w3c = parsed.ot_member, parsed.same_traceparent
     if ot is None or w3c is None:
         return

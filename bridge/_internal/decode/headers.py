@@ -9,7 +9,7 @@ from opentelemetry.trace import TraceFlags
 
 from bridge._internal.console.terminal import counted
 from bridge._internal.decode.parser import parse_w3c, split_dsc, trace_state_of, user_baggage_of
-from bridge._internal.decode.report import DECISIONS, Explained, Fact, Problem, malformed, share
+from bridge._internal.decode.report import DECISIONS, Explained, Fact, Finding, malformed, share
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG
 from bridge._internal.wire.baggage import BAGGAGE, MAX_BYTES, SENTRY_PREFIX, split_baggage
 from bridge._internal.wire.baggage import MAX_MEMBERS as MAX_BAGGAGE_MEMBERS
@@ -106,7 +106,7 @@ _EFFECTS = {
 _CUT = "Others may cut it. The bridge sends Sentry's members whole or not at all, then those of the user's that fit."
 
 
-def _baggage_problems(members: Sequence[str], size: int) -> Iterator[Problem]:
+def _baggage_problems(members: Sequence[str], size: int) -> Iterator[Finding]:
     names: list[str] = []
     for member in members:
         dsc, others = split_baggage(member)
@@ -116,10 +116,10 @@ def _baggage_problems(members: Sequence[str], size: int) -> Iterator[Problem]:
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield malformed(BAGGAGE, f"{SENTRY_PREFIX}{name} comes more than once.", "The last counts.")
     if size > MAX_BYTES:
-        yield Problem("limit", (BAGGAGE,), f"It has {size} bytes; {MAX_BYTES} are certain to pass.", _CUT)
+        yield Finding("limit", (BAGGAGE,), f"It has {size} bytes; {MAX_BYTES} are certain to pass.", _CUT)
     if len(members) > MAX_BAGGAGE_MEMBERS:
         what = f"It has {len(members)} members; {MAX_BAGGAGE_MEMBERS} are certain to pass."
-        yield Problem("limit", (BAGGAGE,), what, _CUT)
+        yield Finding("limit", (BAGGAGE,), what, _CUT)
 
 
 def _is_trace_id(text: str) -> bool:
@@ -208,13 +208,13 @@ def _ot_meanings(value: str) -> Meanings:
 _DROPPED = "OpenTelemetry drops all of it, with what sentry= and ot= say."
 
 
-def _tracestate_problems(value: str, members: int) -> Iterator[Problem]:
+def _tracestate_problems(value: str, members: int) -> Iterator[Finding]:
     kept = len(trace_state_of(value))
     if len(value) > _MAX_TRACESTATE:
         what = f"It has {len(value)} characters; {_MAX_TRACESTATE} are certain to pass."
-        yield Problem("limit", (TRACESTATE,), what, "Others may drop members, from the right." if kept else _DROPPED)
+        yield Finding("limit", (TRACESTATE,), what, "Others may drop members, from the right." if kept else _DROPPED)
     elif members > MAX_MEMBERS:
-        yield Problem("limit", (TRACESTATE,), f"It has {members} members; there may be {MAX_MEMBERS}.", _DROPPED)
+        yield Finding("limit", (TRACESTATE,), f"It has {members} members; there may be {MAX_MEMBERS}.", _DROPPED)
     elif kept < members or any("=" not in part for part in value.split(",") if part.strip(" \t")):
         what = "It takes lower-case keys, each once, = and values without commas."
         yield malformed(TRACESTATE, what, _DROPPED)

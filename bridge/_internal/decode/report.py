@@ -23,7 +23,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Finding:
     """What is wrong in headers, and what comes of it."""
 
     kind: Kind
@@ -40,7 +40,7 @@ class Explained:
     value: str
     size: str = ""
     facts: Sequence[Fact] = ()
-    problems: Sequence[Problem] = ()
+    problems: Sequence[Finding] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class Report:
     """All of it."""
 
     headers: Sequence[Explained]
-    problems: Sequence[Problem]
+    problems: Sequence[Finding]
     outcome: Outcome
 
     @property
@@ -92,6 +92,6 @@ def share(rate: float) -> str:
     return f"{rate * 100:.6g} %"
 
 
-def malformed(header: str, what: str, effect: str) -> Problem:
+def malformed(header: str, what: str, effect: str) -> Finding:
     """Return what is wrong in a header by itself."""
-    return Problem("malformed", (header,), what, effect)
+    return Finding("malformed", (header,), what, effect)

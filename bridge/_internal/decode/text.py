@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bridge._internal.console.terminal import Line
-    from bridge._internal.decode.report import Explained, Outcome, Problem, Report
+    from bridge._internal.decode.report import Explained, Finding, Outcome, Report
 
 _MAX_NAME, _MAX_VALUE = 24, 34
 _MIN_TEXT = 24
@@ -49,7 +49,7 @@ def _padded(text: str, size: int) -> str:
     return text + " " * (size - cells(text)) + "  "
 
 
-def _problems(problems: Sequence[Problem], width: int) -> Iterator[Line]:
+def _problems(problems: Sequence[Finding], width: int) -> Iterator[Line]:
     yield [("What is wrong", "heading")]
     for problem in problems:
         text = printable(f"{', '.join(problem.headers)}: {problem.what} {problem.effect}")
