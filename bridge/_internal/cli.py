@@ -82,7 +82,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _add_decode(commands: Commands) -> None:
-    decode = _command(commands, "decode", _decode, "explains trace headers, and where they disagree")
+    decode = _command(commands, "decode", _decode, "explain trace headers, and where they disagree")
     decode.add_argument(
         "headers",
         nargs="*",

@@ -1,4 +1,4 @@
-"""The command: arguments or standard input in, text or JSON out, an exit code."""
+"""`python -m bridge decode`: read arguments or standard input, print text or JSON, return an exit code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FINE, WRONG, USAGE = 0, 1, 2
 
 
 def run_decode(arguments: Sequence[str], *, as_json: bool, rate: float | None, org_id: str | None, strict: bool) -> int:
-    """Explain headers; returns the exit code: 1 if something is malformed or disagrees, 2 if nothing can be read."""
+    """Explain headers and return the exit code: 1 if anything is malformed or in conflict, 2 if no header is found."""
     try:
         headers = _headers(arguments)
         options = resolve({"traces_sample_rate": rate, "org_id": org_id, "strict_trace_continuation": strict}, {})
@@ -39,5 +39,5 @@ def _headers(arguments: Sequence[str]) -> dict[str, str]:
     if arguments and list(arguments) != ["-"]:
         return read_arguments(arguments)
     if is_terminal(sys.stdin):
-        raise UnreadableError("give it headers, as in 'sentry-trace: ...', or pipe a request's headers into it")
+        raise UnreadableError("pass headers, as in 'sentry-trace: ...', or pipe a request's headers into the command")
     return read_text(sys.stdin.read())

@@ -1,4 +1,4 @@
-"""Where headers disagree with each other, or their numbers with what was decided."""
+"""Conflicts between headers, and between sampling numbers and decisions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RAND_TOLERANCE = 2e-6
 
 
 def find_conflicts(parsed: ParsedHeaders) -> Iterator[Finding]:
-    """Go through all of them, those about ids first."""
+    """Yield every conflict, those between ids first."""
     yield from _ids(parsed)
     yield from _stale_baggage(parsed)
     yield from _decisions(parsed)
@@ -52,8 +52,8 @@ def _ids(parsed: ParsedHeaders) -> Iterator[Finding]:
 def _stale_baggage(parsed: ParsedHeaders) -> Iterator[Finding]:
     if parsed.continued is not None and parsed.is_stale:
         header, trace_id = parsed.continued
-        what = f"Sentry's members are of trace {parsed.dsc['trace_id']}, and not of {trace_id:032x}."
-        yield _conflict(what, "They are stale and dropped; the user's members stay.", BAGGAGE, header)
+        what = f"The Sentry members describe trace {parsed.dsc['trace_id']} instead of {trace_id:032x}."
+        yield _conflict(what, "They are dropped as stale; user members are kept.", BAGGAGE, header)
 
 
 def _decisions(parsed: ParsedHeaders) -> Iterator[Finding]:
@@ -67,7 +67,7 @@ def _decisions(parsed: ParsedHeaders) -> Iterator[Finding]:
     told = parsed.dsc_sampled
     if told is not None and told is not ours.sampled and not parsed.is_stale:
         what = f"The flag is {_short(ours.sampled)}, sentry-sampled says {DECISIONS[told]}."
-        yield _conflict(what, "The flag decides; the members are passed on as they are.", SENTRY_TRACE, BAGGAGE)
+        yield _conflict(what, "The flag decides; the members are forwarded unchanged.", SENTRY_TRACE, BAGGAGE)
 
 
 def _short(sampled: bool | None) -> str:
@@ -81,7 +81,7 @@ def _dsc_numbers(parsed: ParsedHeaders) -> Iterator[Finding]:
     is_below = float(rand) < rate
     if is_below is not sampled:
         numbers = f"sample_rand {rand} {'<' if is_below else '>='} sample_rate {parsed.dsc['sample_rate']}"
-        yield _conflict(f"{numbers}, and yet sampled is {parsed.dsc['sampled']}.", "The decision is kept.", BAGGAGE)
+        yield _conflict(f"{numbers}, but sampled is {parsed.dsc['sampled']}.", "The decision is kept.", BAGGAGE)
 
 
 def _sentry_member(parsed: ParsedHeaders) -> Iterator[Finding]:
@@ -89,7 +89,7 @@ def _sentry_member(parsed: ParsedHeaders) -> Iterator[Finding]:
     if state is None or w3c is None:
         return
     if state.sampled is not None and ours is None and state.sampled is not w3c.trace_flags.sampled:
-        what = f"sentry= says {DECISIONS[state.sampled]}, the flag of {TRACEPARENT} says the contrary."
+        what = f"sentry= says {DECISIONS[state.sampled]}, the flag of {TRACEPARENT} says otherwise."
         yield _conflict(what, "sentry= decides.", TRACESTATE, TRACEPARENT)
     if state.sampled is not None and ours is not None and state.sampled is not ours.sampled:
         what = f"sentry= says {DECISIONS[state.sampled]}, {SENTRY_TRACE} says {_short(ours.sampled)}."
@@ -99,10 +99,10 @@ def _sentry_member(parsed: ParsedHeaders) -> Iterator[Finding]:
     rate, rand = parsed.dsc_rate, parsed.dsc_rand
     if state.sample_rate is not None and rate is not None and state.sample_rate != rate:
         what = f"sentry= has the rate {state.sample_rate:g}, {BAGGAGE} has {rate:g}."
-        yield _conflict(what, "The baggage's counts.", TRACESTATE, BAGGAGE)
+        yield _conflict(what, "The value in baggage counts.", TRACESTATE, BAGGAGE)
     if state.sample_rand is not None and rand is not None and float(state.sample_rand) != float(rand):
         what = f"sentry= has the random number {state.sample_rand}, {BAGGAGE} has {rand}."
-        yield _conflict(what, "The baggage's counts.", TRACESTATE, BAGGAGE)
+        yield _conflict(what, "The value in baggage counts.", TRACESTATE, BAGGAGE)
 
 
 def _ot_member(parsed: ParsedHeaders) -> Iterator[Finding]:
@@ -114,16 +114,16 @@ def _ot_member(parsed: ParsedHeaders) -> Iterator[Finding]:
     flag = w3c.trace_flags.sampled
     if ot.threshold is not None and (bits >= ot.threshold) is not flag:
         sign = ">=" if bits >= ot.threshold else "<"
-        what = f"R ({source}, {bits:014x}) {sign} T ({ot.threshold:014x}), and yet the flag says {DECISIONS[flag]}."
+        what = f"R ({source}, {bits:014x}) {sign} T ({ot.threshold:014x}), but the flag says {DECISIONS[flag]}."
         yield _conflict(what, "The flag is kept.", TRACESTATE, TRACEPARENT)
     if parsed.is_stale:
         return
     rate, rand = parsed.dsc_rate, parsed.dsc_rand
     if ot.threshold is not None and rate and abs(rate_for_threshold(ot.threshold) - rate) > _RATE_TOLERANCE:
         what = f"th is a probability of {share(rate_for_threshold(ot.threshold))}, sentry-sample_rate is {share(rate)}."
-        yield _conflict(what, "Each side counts by its own.", TRACESTATE, BAGGAGE)
+        yield _conflict(what, "Sentry and OpenTelemetry extrapolate with different rates.", TRACESTATE, BAGGAGE)
     if ot.random_value is not None and rand is not None:
         own = sample_rand_from_random_bits(ot.random_value)
         if abs(own - float(rand)) > _RAND_TOLERANCE:
             what = f"rv stands for a sample_rand of {own:.6f}, sentry-sample_rand is {rand}."
-            yield _conflict(what, "Sentry's samplers and OpenTelemetry's keep different traces.", TRACESTATE, BAGGAGE)
+            yield _conflict(what, "Sentry and OpenTelemetry samplers keep different traces.", TRACESTATE, BAGGAGE)

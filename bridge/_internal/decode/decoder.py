@@ -1,4 +1,4 @@
-"""From headers to a report."""
+"""Headers to report."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _EXPLAIN: Mapping[str, Callable[[Mapping[str, str]], Explained]] = {
 
 
 def decode(headers: Mapping[str, str], options: Options | None = None) -> Report:
-    """Explain headers, by their lower-case names, as a receiver with these options would take them. Never raises."""
+    """Explain headers, given by lower-case name, as a receiver with these options reads them. Never raises."""
     headers = {name: value.encode("utf-8", "replace").decode() for name, value in headers.items()}
     with muted_opentelemetry():
         parsed = parse_headers(headers)

@@ -1,4 +1,4 @@
-"""What each header says: its parts in words, what is malformed in it, and limits."""
+"""Explanation of each header: its parts, malformed values, and limits."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     Meanings = Mapping[str, tuple[str, bool]]
-    """What the parts of a member of `tracestate` mean, and whether they are well-formed, by their keys."""
+    """Meaning and well-formedness of the parts of a `tracestate` member, by key."""
 
 _MAX_TRACESTATE = 512
 _HEX_32 = re.compile(r"[0-9a-f]{32}")
-_TRACE_ID = "the trace that goes on"
-_PARENT_ID = "the caller's span; what the receiver starts is below it"
-_SAMPLE_RAND = "the trace's random number; it is kept at a rate above it"
+_TRACE_ID = "the trace to continue"
+_PARENT_ID = "the caller's span, parent of the receiver's"
+_SAMPLE_RAND = "the trace's random number: sampled at any rate above it"
 
 
 def explain_sentry_trace(headers: Mapping[str, str]) -> Explained:
@@ -45,8 +45,8 @@ def explain_sentry_trace(headers: Mapping[str, str]) -> Explained:
     value = headers[SENTRY_TRACE]
     parsed = parse_sentry_trace(value)
     if parsed is None:
-        what = "It takes <trace id>-<span id> or <trace id>-<span id>-<flag>: 32 and 16 lower-case hex digits, 1 or 0."
-        return Explained(SENTRY_TRACE, value, problems=[malformed(SENTRY_TRACE, what, "It counts as absent.")])
+        what = "Expected <trace id>-<span id> or <trace id>-<span id>-<flag>: 32 and 16 lower-case hex digits, 1 or 0."
+        return Explained(SENTRY_TRACE, value, problems=[malformed(SENTRY_TRACE, what, "Receivers ignore it.")])
     facts = [
         Fact("trace id", f"{parsed.trace_id:032x}", _TRACE_ID),
         Fact("parent span id", f"{parsed.span_id:016x}", _PARENT_ID),
@@ -60,8 +60,8 @@ def explain_traceparent(headers: Mapping[str, str]) -> Explained:
     value = headers[TRACEPARENT]
     context = parse_w3c({TRACEPARENT: value})
     if context is None:
-        what = "It takes <version>-<trace id>-<parent id>-<flags>: 2, 32, 16 and 2 lower-case hex digits."
-        effect = "It counts as absent, and tracestate with it."
+        what = "Expected <version>-<trace id>-<parent id>-<flags>: 2, 32, 16 and 2 lower-case hex digits."
+        effect = "Receivers ignore it, and tracestate with it."
         return Explained(TRACEPARENT, value, problems=[malformed(TRACEPARENT, what, effect)])
     flags = context.trace_flags
     words = [DECISIONS[flags.sampled], *["random trace id"] * bool(flags & RANDOM_TRACE_FLAG)]
@@ -82,15 +82,15 @@ def explain_baggage(headers: Mapping[str, str]) -> Explained:
     dsc, others = split_dsc(headers)
     facts = [_dsc_fact(name, text) for name, text in dsc.items()]
     problems = [
-        malformed(BAGGAGE, f"{fact.name} is {fact.value!r}.", _EFFECTS.get(fact.name, "It is passed on as it is."))
+        malformed(BAGGAGE, f"{fact.name} is {fact.value!r}.", _EFFECTS.get(fact.name, "It is forwarded unchanged."))
         for fact in facts
         if not fact.well_formed
     ]
     for member in others:
         name, text = next(iter(user_baggage_of(member).items()), (None, ""))
         if name is None:
-            problems.append(malformed(BAGGAGE, f"{member!r} is no member.", "OpenTelemetry leaves it out."))
-        facts.append(Fact(name or member.partition("=")[0], text, "baggage of the user's", name is not None))
+            problems.append(malformed(BAGGAGE, f"{member!r} is not a baggage member.", "OpenTelemetry ignores it."))
+        facts.append(Fact(name or member.partition("=")[0], text, "user baggage", name is not None))
     members = [part.strip() for part in value.split(",") if part.strip()]
     size = len(value.encode(errors="replace"))
     problems += _baggage_problems(members, size)
@@ -98,12 +98,12 @@ def explain_baggage(headers: Mapping[str, str]) -> Explained:
 
 
 _EFFECTS = {
-    "sentry-trace_id": "The members are taken for another trace's, and dropped.",
-    "sentry-sample_rate": "It counts as absent.",
-    "sentry-sample_rand": "It counts as absent; the receiver makes one.",
-    "sentry-sampled": "Sentry's servers cannot read it; receivers go by the flag of sentry-trace.",
+    "sentry-trace_id": "The Sentry members are treated as another trace's and dropped.",
+    "sentry-sample_rate": "Receivers ignore it.",
+    "sentry-sample_rand": "Receivers ignore it and generate one.",
+    "sentry-sampled": "Sentry cannot read it; receivers use the flag of sentry-trace.",
 }
-_CUT = "Others may cut it. The bridge sends Sentry's members whole or not at all, then those of the user's that fit."
+_CUT = "Services may truncate it. bridge sends all Sentry members or none, then the user members that fit."
 
 
 def _baggage_problems(members: Sequence[str], size: int) -> Iterator[Finding]:
@@ -112,13 +112,13 @@ def _baggage_problems(members: Sequence[str], size: int) -> Iterator[Finding]:
         dsc, others = split_baggage(member)
         names += dsc
         if not dsc and not others:
-            yield malformed(BAGGAGE, f"{member!r} has no name and value.", "It is skipped.")
+            yield malformed(BAGGAGE, f"{member!r} has no name and value.", "Receivers skip it.")
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield malformed(BAGGAGE, f"{SENTRY_PREFIX}{name} comes more than once.", "The last counts.")
+        yield malformed(BAGGAGE, f"{SENTRY_PREFIX}{name} occurs more than once.", "The last one counts.")
     if size > MAX_BYTES:
-        yield Finding("limit", (BAGGAGE,), f"It has {size} bytes; {MAX_BYTES} are certain to pass.", _CUT)
+        yield Finding("limit", (BAGGAGE,), f"It has {size} bytes; services must accept {MAX_BYTES}.", _CUT)
     if len(members) > MAX_BAGGAGE_MEMBERS:
-        what = f"It has {len(members)} members; {MAX_BAGGAGE_MEMBERS} are certain to pass."
+        what = f"It has {len(members)} members; services must accept {MAX_BAGGAGE_MEMBERS}."
         yield Finding("limit", (BAGGAGE,), what, _CUT)
 
 
@@ -126,27 +126,27 @@ def _is_trace_id(text: str) -> bool:
     return _HEX_32.fullmatch(text) is not None and int(text, 16) != 0
 
 
-# name -> what it means, and whether a value is well-formed.
+# name -> meaning, check of a value
 _DSC: dict[str, tuple[str, Callable[[str], bool]]] = {
-    "trace_id": ("the trace that Sentry's members were made for", _is_trace_id),
-    "public_key": ("the key of the project that began the trace, by whose rules it is sampled", bool),
-    "sample_rate": ("the rate of the head", lambda v: parse_sample_rate(v) is not None),
+    "trace_id": ("the trace that the Sentry members describe", _is_trace_id),
+    "public_key": ("the key of the project that started the trace and whose rules sample it", bool),
+    "sample_rate": ("the sample rate where the trace started", lambda v: parse_sample_rate(v) is not None),
     "sample_rand": (_SAMPLE_RAND, lambda v: parse_sample_rand(v) is not None),
-    "sampled": ("the decision of the head", lambda v: v in ("true", "false")),
-    "release": ("the release of the service that began the trace", bool),
-    "environment": ("the environment of the service that began the trace", bool),
-    "transaction": ("the name of the trace's first root", bool),
-    "org_id": ("the organisation that began the trace; another one does not continue it", str.isdecimal),
+    "sampled": ("the sampling decision where the trace started", lambda v: v in ("true", "false")),
+    "release": ("the release of the service that started the trace", bool),
+    "environment": ("the environment of the service that started the trace", bool),
+    "transaction": ("the name of the trace's first root span", bool),
+    "org_id": ("the organisation that started the trace; others do not continue it", str.isdecimal),
     "replay_id": ("the session replay that the trace belongs to", _is_trace_id),
-    "user_id": ("the user, as older SDKs told it", bool),
-    "user_segment": ("the user's segment, as older SDKs told it", bool),
+    "user_id": ("the user, from older SDKs", bool),
+    "user_segment": ("the user's segment, from older SDKs", bool),
 }
 
 
 def _dsc_fact(name: str, value: str) -> Fact:
-    meaning, is_well_formed = _DSC.get(name, ("not known here; it is passed on", lambda _: True))
+    meaning, is_well_formed = _DSC.get(name, ("unknown, forwarded unchanged", lambda _: True))
     if name == "sample_rate" and (rate := parse_sample_rate(value)) is not None:
-        meaning += f": {share(rate)} of its traces"
+        meaning += f": {share(rate)}"
     return Fact(SENTRY_PREFIX + name, value, meaning, is_well_formed(value))
 
 
@@ -156,7 +156,7 @@ def explain_tracestate(headers: Mapping[str, str]) -> Explained:
     members = parse_tracestate(value)
     facts = [fact for key, text in members for fact in _member_facts(key, text)]
     problems = [
-        malformed(TRACESTATE, f"{fact.name}={fact.value} is not understood.", "That part counts as absent.")
+        malformed(TRACESTATE, f"{fact.name}={fact.value} is malformed.", "Receivers ignore that part.")
         for fact in facts
         if not fact.well_formed
     ]
@@ -169,17 +169,17 @@ def _member_facts(key: str, value: str) -> Iterator[Fact]:
     if key == OTEL_MEMBER:
         yield from _part_facts(key, value, _ot_meanings(value))
     elif key != SENTRY_MEMBER:
-        yield Fact(key, value, "another vendor's; passed on as it is")
+        yield Fact(key, value, "another vendor's, forwarded unchanged")
     elif meanings := _sentry_meanings(value):
         yield from _part_facts(key, value, meanings)
     else:
-        yield Fact(key, value, "the decision of a service with the bridge", well_formed=False)
+        yield Fact(key, value, "the decision of a service that uses bridge", well_formed=False)
 
 
 def _part_facts(member: str, value: str, meanings: Meanings) -> Iterator[Fact]:
     for part in filter(None, value.split(";")):
         key, _, text = part.partition(":")
-        meaning, well_formed = meanings.get(key, ("not known here", True))
+        meaning, well_formed = meanings.get(key, ("unknown", True))
         yield Fact(f"{member} {key}", text, meaning, well_formed)
 
 
@@ -198,23 +198,25 @@ def _sentry_meanings(value: str) -> Meanings:
 def _ot_meanings(value: str) -> Meanings:
     state = parse_ot_member(value)
     probability = "" if state.threshold is None else f": a probability of {rate_for_threshold(state.threshold):.6g}"
-    lowest = "" if state.random_value is None else f": kept at a rate of {rate_for_threshold(state.random_value):.6g}"
+    lowest = (
+        "" if state.random_value is None else f": sampled at a rate of {rate_for_threshold(state.random_value):.6g}"
+    )
     return {
         "th": (f"rejection threshold T{probability}", state.threshold is not None),
         "rv": (f"the trace's random value R{lowest and lowest + ' and above'}", state.random_value is not None),
     }
 
 
-_DROPPED = "OpenTelemetry drops all of it, with what sentry= and ot= say."
+_DROPPED = "OpenTelemetry drops the whole header, including sentry= and ot=."
 
 
 def _tracestate_problems(value: str, members: int) -> Iterator[Finding]:
     kept = len(trace_state_of(value))
     if len(value) > _MAX_TRACESTATE:
-        what = f"It has {len(value)} characters; {_MAX_TRACESTATE} are certain to pass."
-        yield Finding("limit", (TRACESTATE,), what, "Others may drop members, from the right." if kept else _DROPPED)
+        what = f"It has {len(value)} characters; services must accept {_MAX_TRACESTATE}."
+        yield Finding("limit", (TRACESTATE,), what, "Services may drop members from the right." if kept else _DROPPED)
     elif members > MAX_MEMBERS:
-        yield Finding("limit", (TRACESTATE,), f"It has {members} members; there may be {MAX_MEMBERS}.", _DROPPED)
+        yield Finding("limit", (TRACESTATE,), f"It has {members} members; at most {MAX_MEMBERS} are allowed.", _DROPPED)
     elif kept < members or any("=" not in part for part in value.split(",") if part.strip(" \t")):
-        what = "It takes lower-case keys, each once, = and values without commas."
+        what = "Expected lower-case keys, each once, with = and a value without commas."
         yield malformed(TRACESTATE, what, _DROPPED)

@@ -1,4 +1,4 @@
-"""What the bridge would do: the real propagator, sampler and provider, on the headers."""
+"""What bridge would do with the headers, found out by the real propagator, sampler and provider."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 
 def outcome_of(headers: Mapping[str, str], parsed: ParsedHeaders, options: Options) -> Outcome:
-    """Let the bridge take a request with these headers, and start a span for it.
+    """Receive a request with these headers, start a span for it, and return the result.
 
-    Without a rate in the options it is tried with 0 and 1: where both decide alike, the rate does not matter.
+    Without a rate in the options, rates 0 and 1 are tried: if both lead to one decision, the rate does not matter.
     """
     wrapped = CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])
     propagator = SentryPropagator(wrapped, options=options)
@@ -63,7 +63,7 @@ def outcome_of(headers: Mapping[str, str], parsed: ParsedHeaders, options: Optio
 
 
 def _headers_below(propagator: SentryPropagator, context: Context, options: Options, rate: float) -> Mapping[str, str]:
-    """Start a span for the request, and return the headers of a request below it."""
+    """Start a span for the request and return the headers of an outgoing request within it."""
     options = replace(options, traces_sample_rate=rate)
     provider = TracerProvider(SentrySampler(rate), options=options, shutdown_on_exit=False)
     span = provider.get_tracer("decode").start_span("request", context, kind=SpanKind.SERVER)
@@ -83,8 +83,8 @@ def _why(parsed: ParsedHeaders, header: str, upstream: Upstream, rand: str, rate
         is_sentry_member = header == TRACEPARENT and parsed.sentry_member is not None
         return f"{'sentry= in tracestate' if is_sentry_member else f'the flag of {header}'} says so"
     if rate is not None:
-        return f"{header} leaves it open, and its sample_rand is {rand}, at a rate of {rate:g}"
-    return f"{header} leaves it to the receiver, which keeps it if its traces_sample_rate is above sample_rand {rand}"
+        return f"{header} defers the decision, and its sample_rand is {rand}, at a rate of {rate:g}"
+    return f"{header} defers the decision: sampled if the receiver's traces_sample_rate is above sample_rand {rand}"
 
 
 def _why_new(parsed: ParsedHeaders, options: Options) -> str:
@@ -92,5 +92,5 @@ def _why_new(parsed: ParsedHeaders, options: Options) -> str:
         return "no header names a trace: the receiver's traces_sample_rate decides"
     theirs, own = parsed.dsc.get("org_id"), options.effective_org_id
     if theirs and own:
-        return f"it is of organisation {theirs}, and the receiver of {own}: nothing of it is continued"
-    return "strict_trace_continuation: only one side says its organisation, so nothing is continued"
+        return f"the trace is of organisation {theirs}, the receiver of {own}, so nothing is continued"
+    return "strict_trace_continuation: only one side names its organisation, so nothing is continued"

@@ -1,4 +1,4 @@
-"""What headers say, as the library's own codecs and OpenTelemetry's propagators read them."""
+"""Headers parsed by the library's own codecs and OpenTelemetry's propagators."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _DSC_SAMPLED = {"true": True, "false": False}
 
 @dataclass(frozen=True, slots=True)
 class ParsedHeaders:
-    """What could be read; `None` and empty where something is absent or malformed."""
+    """The parsed headers; `None` or empty if absent or malformed."""
 
     sentry_trace: SentryTrace | None
     traceparent: SpanContext | None
@@ -50,14 +50,14 @@ class ParsedHeaders:
 
     @property
     def continued(self) -> tuple[str, int] | None:
-        """The header whose trace is continued, and that trace."""
+        """The header whose trace is continued, and its trace id."""
         if self.sentry_trace is not None:
             return SENTRY_TRACE, self.sentry_trace.trace_id
         return None if self.traceparent is None else (TRACEPARENT, self.traceparent.trace_id)
 
     @property
     def same_traceparent(self) -> SpanContext | None:
-        """The `traceparent`, if it is of the trace that is continued."""
+        """The `traceparent`, if it names the continued trace."""
         w3c, continued = self.traceparent, self.continued
         if w3c is None or continued is None or w3c.trace_id != continued[1]:
             return None
@@ -65,7 +65,7 @@ class ParsedHeaders:
 
     @property
     def is_stale(self) -> bool:
-        """Whether Sentry's members of `baggage` are of another trace than the one that is continued."""
+        """Whether the Sentry members of `baggage` describe a trace other than the continued one."""
         if self.continued is None or "trace_id" not in self.dsc:
             return False
         return self.dsc["trace_id"] != f"{self.continued[1]:032x}"
@@ -87,7 +87,7 @@ class ParsedHeaders:
 
 
 def parse_headers(headers: Mapping[str, str]) -> ParsedHeaders:
-    """Read all four."""
+    """Parse all four headers."""
     traceparent = parse_w3c(headers)
     members: Mapping[str, str] = {} if traceparent is None else traceparent.trace_state
     ours, ot = members.get(SENTRY_MEMBER), members.get(OTEL_MEMBER)
@@ -101,13 +101,13 @@ def parse_headers(headers: Mapping[str, str]) -> ParsedHeaders:
 
 
 def split_dsc(headers: Mapping[str, str]) -> tuple[Dsc, list[str]]:
-    """Return Sentry's members, and those of others as they stand."""
+    """Split `baggage` into the decoded Sentry members and the raw user members."""
     split = split_reencoded if parse_sentry_trace(headers.get(SENTRY_TRACE)) is None else split_baggage
     return split(headers.get(BAGGAGE, ""))
 
 
 def parse_w3c(headers: Mapping[str, str]) -> SpanContext | None:
-    """Return what OpenTelemetry's propagator makes of `traceparent` and `tracestate`."""
+    """Parse `traceparent` and `tracestate` with OpenTelemetry's propagator."""
     carrier = {name: headers[name] for name in (TRACEPARENT, TRACESTATE) if name in headers}
     context = TraceContextTextMapPropagator().extract(carrier, Context())
     found = trace_api.get_current_span(context).get_span_context()
@@ -115,21 +115,21 @@ def parse_w3c(headers: Mapping[str, str]) -> SpanContext | None:
 
 
 def trace_state_of(value: str) -> TraceState:
-    """Return what OpenTelemetry keeps of a `tracestate`."""
+    """Return the members of a `tracestate` that OpenTelemetry keeps."""
     context = parse_w3c({TRACEPARENT: _SOME_TRACEPARENT, TRACESTATE: value})
     assert context is not None
     return context.trace_state
 
 
 def user_baggage_of(value: str) -> Mapping[str, str]:
-    """Return what OpenTelemetry keeps of members of a `baggage`, decoded."""
+    """Return the `baggage` members that OpenTelemetry keeps, decoded."""
     context = W3CBaggagePropagator().extract({BAGGAGE: value}, Context())
     return {name: str(text) for name, text in otel_baggage.get_all(context).items()}
 
 
 @contextmanager
 def muted_opentelemetry() -> Iterator[None]:
-    """Keep OpenTelemetry from logging what is malformed: it is said in better words."""
+    """Silence OpenTelemetry's warnings about malformed headers, which the report repeats."""
     logger = logging.getLogger("opentelemetry")
     before = logger.level
     logger.setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""What is found out about headers: facts, problems and what comes of them."""
+"""The report on a set of headers: facts, findings and the outcome."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DECISIONS: Mapping[bool | None, str] = {True: "sampled", False: "not sampled", N
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One part of a header: what it is called, what stands there, and what that means."""
+    """One part of a header: its name, value and meaning."""
 
     name: str
     value: str
@@ -24,7 +24,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong in headers, and what comes of it."""
+    """One thing wrong with headers, and its effect on a receiver."""
 
     kind: Kind
     headers: tuple[str, ...]
@@ -34,7 +34,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One header: its parts, and what is wrong with it by itself."""
+    """One header: its parts, and findings about it alone."""
 
     name: str
     value: str
@@ -45,10 +45,10 @@ class Explained:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What the bridge does with a request that has these headers.
+    """What bridge does with a request that has these headers.
 
-    `continues` names the header whose trace goes on, `None` where a new one begins. `sampled` is `None` where the
-    receiver's own rate decides; else `sends_on` has the headers of a request that it would make.
+    `continues` names the header whose trace is continued; `None` starts a new trace. `sampled` is `None` if the
+    receiver's own rate decides; otherwise `sends_on` has the headers of an outgoing request.
     """
 
     continues: str | None = None
@@ -64,7 +64,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All of it."""
+    """The complete report."""
 
     headers: Sequence[Explained]
     problems: Sequence[Finding]
@@ -72,11 +72,11 @@ class Report:
 
     @property
     def is_fine(self) -> bool:
-        """Whether nothing is malformed, too large or in disagreement."""
+        """Whether nothing is malformed, too large or in conflict."""
         return not self.problems
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as a JSON object."""
+        """Return the report as a JSON object."""
         return {
             "fine": self.is_fine,
             "headers": {
@@ -88,10 +88,10 @@ class Report:
 
 
 def share(rate: float) -> str:
-    """Write a rate as a percentage."""
+    """Format a rate as a percentage."""
     return f"{rate * 100:.6g} %"
 
 
 def malformed(header: str, what: str, effect: str) -> Finding:
-    """Return what is wrong in a header by itself."""
+    """Return a finding about a malformed header."""
     return Finding("malformed", (header,), what, effect)

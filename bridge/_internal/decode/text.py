@@ -1,4 +1,4 @@
-"""A report as lines for a terminal."""
+"""The report as lines for a terminal."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _MAX_NAME, _MAX_VALUE = 24, 34
 _MIN_TEXT = 24
 _LABELS = {
     "malformed": ("malformed  ", "error"),
-    "disagreement": ("disagree   ", "error"),
-    "limit": ("too much   ", "warning"),
+    "disagreement": ("conflict   ", "error"),
+    "limit": ("too large  ", "warning"),
 }
 
 
 def report_lines(report: Report, width: int) -> Iterator[Line]:
-    """Go through the lines of a report: each header, then what is wrong, then what comes of it."""
+    """Yield the lines of a report: headers, findings, outcome."""
     for one in report.headers:
         yield from _header(one, width)
     if report.problems:
@@ -41,7 +41,7 @@ def _header(one: Explained, width: int) -> Iterator[Line]:
     values = min(_MAX_VALUE, max((cells(value) for _, value in cells_of), default=0))
     for fact, (name, value) in zip(one.facts, cells_of, strict=True):
         start = [(_padded(name, names), "op"), (_padded(value, values), "" if fact.well_formed else "wrong")]
-        yield from _wrapped(start, fact.meaning if fact.well_formed else f"! malformed; {fact.meaning}", width)
+        yield from _wrapped(start, fact.meaning if fact.well_formed else f"malformed; {fact.meaning}", width)
     yield []
 
 
@@ -50,7 +50,7 @@ def _padded(text: str, size: int) -> str:
 
 
 def _problems(problems: Sequence[Finding], width: int) -> Iterator[Line]:
-    yield [("What is wrong", "heading")]
+    yield [("Problems", "heading")]
     for problem in problems:
         text = printable(f"{', '.join(problem.headers)}: {problem.what} {problem.effect}")
         yield from _wrapped([_LABELS[problem.kind]], text, width)
@@ -58,8 +58,8 @@ def _problems(problems: Sequence[Finding], width: int) -> Iterator[Line]:
 
 
 def _outcome(outcome: Outcome, width: int) -> Iterator[Line]:
-    yield [("What the bridge does", "heading")]
-    trace = "nothing: a new trace begins"
+    yield [("What bridge does", "heading")]
+    trace = "nothing; starts a new trace"
     if outcome.continues is not None:
         trace = f"trace {outcome.trace_id}, below span {outcome.parent_span_id}, by {outcome.continues}"
     yield from _wrapped([("continues  ", "op")], trace, width)
@@ -69,13 +69,13 @@ def _outcome(outcome: Outcome, width: int) -> Iterator[Line]:
         pairs = ", ".join(f"{name} = {value}" for name, value in outcome.user_baggage.items())
         yield from _wrapped([("baggage    ", "op")], printable(pairs), width)
     if outcome.sends_on:
-        yield [("  ", ""), ("sends on", "op"), ("   with the id of a span of its own:", "quiet")]
+        yield [("  ", ""), ("sends on", "op"), ("   with the id of its own span:", "quiet")]
     for name, value in outcome.sends_on.items():
         yield [("    ", ""), (f"{name}: {printable(value)}", "")]
 
 
 def _wrapped(start: Line, text: str, width: int) -> Iterator[Line]:
-    """Write a text beside its label, and what does not fit beneath itself."""
+    """Write a label and a text, which is wrapped and indented to stay beside the label."""
     indent = 2 + sum(cells(part) for part, _ in start)
     first, *others = textwrap.wrap(text, max(_MIN_TEXT, width - indent)) or [""]
     yield [("  ", ""), *start, (first, "")]
