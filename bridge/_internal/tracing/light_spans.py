@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from opentelemetry.util import types
 
     from bridge._internal.context.scope import Scopes
-    from bridge._internal.tracing.provider import Tracer
     from bridge._internal.tracing.segment import Segment
+    from bridge._internal.tracing.span import SpanTracer
 
 
 class UnsampledSpan(LocalSpan, NonRecordingSpan):
@@ -26,7 +26,7 @@ class UnsampledSpan(LocalSpan, NonRecordingSpan):
 
     def __init__(
         self,
-        tracer: Tracer,
+        tracer: SpanTracer,
         segment: Segment,
         name: str,
         kind: SpanKind,

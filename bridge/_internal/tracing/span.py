@@ -1,10 +1,10 @@
-"""Spans: an OpenTelemetry span that is also the Sentry span, and its light kin."""
+"""Spans: an OpenTelemetry span that is also the Sentry span."""
 
 from __future__ import annotations
 
 from time import time_ns
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
@@ -44,14 +44,17 @@ if TYPE_CHECKING:
 
     from opentelemetry.attributes import BoundedAttributes
     from opentelemetry.context import Context
-    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
+    from opentelemetry.sdk.trace.sampling import Sampler
+    from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
     from opentelemetry.trace import Link, TraceFlags
     from opentelemetry.util import types
     from typing_extensions import Self
 
     from bridge._internal.context.scope import ScopeData, Scopes
     from bridge._internal.sampling.upstream import Sampled
-    from bridge._internal.tracing.provider import Tracer
     from bridge._internal.tracing.segment import Segment
 
 OP_ATTRIBUTE = "sentry.op"
@@ -176,6 +179,33 @@ class Span(trace_api.Span):
         self.end()
 
 
+class SpanProvider(Protocol):
+    """What a span needs of its tracer's provider."""
+
+    @property
+    def has_processors(self) -> bool: ...
+    @property
+    def resource(self) -> Resource: ...
+    @property
+    def sampler(self) -> Sampler: ...
+
+
+class SpanTracer(Protocol):
+    """What a span needs of the tracer that started it."""
+
+    id_generator: IdGenerator
+    plain_attributes: int
+    plain_events: int
+    plain_event_attributes: int
+
+    @property
+    def _bridge_provider(self) -> SpanProvider: ...
+    @property
+    def span_processor(self) -> SpanProcessor: ...
+    @property
+    def instrumentation_info(self) -> InstrumentationInfo: ...
+
+
 class LocalSpan(Span):
     """What the two kinds of spans that our tracers start have in common; their ids' context is made when asked for."""
 
@@ -227,7 +257,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
 
     def __init__(
         self,
-        tracer: Tracer,
+        tracer: SpanTracer,
         segment: Segment,
         name: str,
         kind: SpanKind,
