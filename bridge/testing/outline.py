@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from bridge._internal.console.tree import what_happened
+from bridge._internal.console.tree import event_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -69,7 +69,7 @@ def _written(value: Any) -> str:
 
 
 def _event_line(event: Mapping[str, Any]) -> str:
-    return f"! {event.get('level', 'error')}: {_on_one_line(what_happened(event))}"
+    return f"! {event.get('level', 'error')}: {_on_one_line(event_summary(event))}"
 
 
 def _on_one_line(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from opentelemetry.sdk.resources import Resource
 
 from bridge._internal import active, api
-from bridge._internal.console.tree import in_order, sent_span, with_events
+from bridge._internal.console.tree import build_trees, sorted_spans, span_from_payload
 from bridge._internal.context.propagation_context import continue_for_process
 from bridge._internal.otel_private import (
     global_tracer_provider,
@@ -84,7 +84,7 @@ class BridgeCapture:
         return [span.payload for span in self._spans()]
 
     def _spans(self) -> list[SentSpan]:
-        return in_order(map(sent_span, self.transport.spans), self._ids.order_of)
+        return sorted_spans(map(span_from_payload, self.transport.spans), self._ids.order_of)
 
     def tree(self) -> list[Any]:
         """Return the names of everything sent, each followed by the list of what is below it, if anything is.
@@ -92,7 +92,7 @@ class BridgeCapture:
         `["checkout", ["load cart", "pay", ["charge card"]]]` is a root with two children, the second with one.
         Siblings are in the order of their start.
         """
-        return names(with_events(self._spans(), [])[0])
+        return names(build_trees(self._spans(), [])[0])
 
     def outline(self, *fields: str) -> str:
         """Return everything sent as indented lines: a span each, and beneath it the errors and messages of it.
@@ -100,7 +100,7 @@ class BridgeCapture:
         `fields` are shown beside the name where a span has them: `op`, `status` (unless it is `ok`), `tags`,
         `measurements`, `origin`, `duration`, or the name of an attribute; without any: op, status and tags.
         """
-        return outline(*with_events(self._spans(), self.events), fields or FIELDS)
+        return outline(*build_trees(self._spans(), self.events), fields or FIELDS)
 
     def span(self, name: str) -> dict[str, Any]:
         """Return the one span of this name; an `AssertionError` that shows everything sent if there is not just one."""

@@ -389,7 +389,13 @@ def test_as_a_command() -> None:
             False,
             "sentry= in tracestate says so",
         ),
-        ({"sentry-trace": f"{T}-{S}"}, {}, "sentry-trace", None, "if the receiver's traces_sample_rate is above sample_rand 0.78"),
+        (
+            {"sentry-trace": f"{T}-{S}"},
+            {},
+            "sentry-trace",
+            None,
+            "if the receiver's traces_sample_rate is above sample_rand 0.78",
+        ),
         (
             {"sentry-trace": f"{T}-{S}"},
             {"traces_sample_rate": 0.8},

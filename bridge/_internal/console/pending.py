@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bridge._internal.console.tree import span_id_of
+from bridge._internal.console.tree import event_span_id
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -21,33 +21,33 @@ _REMEMBERED_SEGMENTS = 1000
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _PendingEvent:
     event: Event
     ticks: int = 0
-    was_shown: bool = False
+    is_shown: bool = False
 
 
-class WaitingEvents:
+class PendingEvents:
     """Events until the tree of their span is drawn. One that waits for long is shown alone first."""
 
     def __init__(self) -> None:
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[_PendingEvent] = deque()
 
     def add(self, event: Event) -> Iterator[Event]:
         """Keep an event; gives those that there is no room for any more and that nobody saw."""
-        self._waiting.append(_Waiting(event))
+        self._waiting.append(_PendingEvent(event))
         while len(self._waiting) > MAX_EVENTS:
             oldest = self._waiting.popleft()
-            if not oldest.was_shown:
+            if not oldest.is_shown:
                 yield oldest.event
 
     def take(self, span_ids: Collection[str]) -> list[Event]:
         """Return the events of these spans, and keep them no longer."""
         if not self._waiting:
             return []
-        taken = [one for one in self._waiting if span_id_of(one.event) in span_ids]
+        taken = [one for one in self._waiting if event_span_id(one.event) in span_ids]
         if taken:
-            self._waiting = deque(one for one in self._waiting if span_id_of(one.event) not in span_ids)
+            self._waiting = deque(one for one in self._waiting if event_span_id(one.event) not in span_ids)
         return [one.event for one in taken]
 
     def overdue(self) -> list[Event]:
@@ -55,15 +55,15 @@ class WaitingEvents:
         found = []
         for one in self._waiting:
             one.ticks += 1
-            if one.ticks > 1 and not one.was_shown:
-                one.was_shown = True
+            if one.ticks > 1 and not one.is_shown:
+                one.is_shown = True
                 found.append(one.event)
         return found
 
     def rest(self) -> list[Event]:
         """Return all that nobody saw, and keep none."""
         waiting, self._waiting = self._waiting, deque()
-        return [one.event for one in waiting if not one.was_shown]
+        return [one.event for one in waiting if not one.is_shown]
 
 
 class FinishedTree(NamedTuple):
@@ -79,7 +79,7 @@ class FinishedTree(NamedTuple):
         return next((span for span in self.spans if span.payload.get("is_segment")), self.spans[0])
 
 
-class WaitingSegments:
+class PendingSegments:
     """Streamed spans until their root comes. Past `MAX_SPANS` the oldest root is not waited for any more."""
 
     def __init__(self) -> None:

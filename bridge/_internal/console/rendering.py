@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from bridge._internal.console.terminal import cells, cut, printable
-from bridge._internal.console.tree import Node, raised_at, what_happened
+from bridge._internal.console.terminal import display_width, printable, truncated
+from bridge._internal.console.tree import Node, event_location, event_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from bridge._internal.console.tree import SentSpan
 
 _BELOW = {"": "", "├─ ": "│  ", "└─ ": "   "}
-_ALIKE = 5
+_MAX_EQUAL = 5
 """So many spans in a row may look the same before they are drawn as one."""
 _GAP = "  "
-_LEAST_LABEL = 16
+_MIN_LABEL = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Alike:
+class FoldedSpans:
     """Spans that are drawn as a number: they look like the one before them."""
 
     spans: Sequence[SentSpan]
@@ -41,13 +41,13 @@ class Row:
     note: str = ""
 
 
-def rows(root: Node) -> Iterator[Row]:
+def tree_rows(root: Node) -> Iterator[Row]:
     """Go through a tree from above: each span, then the events that were captured in it, then what is below."""
-    waiting: list[tuple[Node | Alike, str, str]] = [(root, "", "")]
+    waiting: list[tuple[Node | FoldedSpans, str, str]] = [(root, "", "")]
     while waiting:
         entry, prefix, branch = waiting.pop()
-        if isinstance(entry, Alike):
-            yield _row_of_alike(entry, prefix + branch)
+        if isinstance(entry, FoldedSpans):
+            yield _folded_row(entry, prefix + branch)
             continue
         span = entry.span
         yield Row(prefix + branch, printable(span.name), "wrong" if span.status else "name", span)
@@ -63,82 +63,84 @@ def rows(root: Node) -> Iterator[Row]:
 
 def event_pieces(event: Mapping[str, Any]) -> Line:
     """Return the words for an error or a message: what happened, and where in the code."""
-    level, text = event.get("level") or "error", printable(what_happened(event))
+    level, text = event.get("level") or "error", printable(event_summary(event))
     serious = level in ("error", "fatal")
-    place = raised_at(event)
+    place = event_location(event)
     said: Piece = (f"! {text}", "error") if serious else (f"· {printable(str(level))}: {text}", "warning")
     return [said, (f"  {printable(place)}", "quiet")] if place else [said]
 
 
-def _row_of_alike(alike: Alike, guide: str) -> Row:
-    took = duration(sum(span.duration_ms for span in alike.spans)).strip()
+def _folded_row(alike: FoldedSpans, guide: str) -> Row:
+    took = format_duration(sum(span.duration_ms for span in alike.spans)).strip()
     return Row(guide, f"… {len(alike.spans)} more of the same, {took} in all", "quiet")
 
 
-def _folded(children: Sequence[Node]) -> list[Node | Alike]:
+def _folded(children: Sequence[Node]) -> list[Node | FoldedSpans]:
     """Draw a long run of spans that look the same, a query in a loop say, as the first and a number."""
-    folded: list[Node | Alike] = []
-    for _, run in groupby(children, _look):
+    folded: list[Node | FoldedSpans] = []
+    for _, run in groupby(children, _appearance):
         nodes = list(run)
-        if len(nodes) > _ALIKE:
-            folded += [nodes[0], Alike([node.span for node in nodes[1:]])]
+        if len(nodes) > _MAX_EQUAL:
+            folded += [nodes[0], FoldedSpans([node.span for node in nodes[1:]])]
         else:
             folded += nodes
     return folded
 
 
-def _look(node: Node) -> object:
+def _appearance(node: Node) -> object:
     """Return the same for nodes that look the same; what has something below it looks like nothing else."""
     if node.children or node.events:
         return node.span.span_id
     return node.span.name, node.span.op, node.span.made_by, node.span.status
 
 
-def table(drawn: Iterable[Row], columns: Callable[[SentSpan], Sequence[Piece]], width: int | None = None) -> list[Line]:
+def tree_lines(
+    drawn: Iterable[Row], columns: Callable[[SentSpan], Sequence[Piece]], width: int | None = None
+) -> list[Line]:
     """Return lines with the columns of each span beside its name, cut to `width` cells where that is given."""
     kept = list(drawn)
     facts = [columns(row.span) if row.span is not None else () for row in kept]
     widths = [
-        max((cells(fact[number][0]) for fact in facts if fact), default=0)
+        max((display_width(fact[number][0]) for fact in facts if fact), default=0)
         for number in range(max(map(len, facts), default=0))
     ]
-    label = max((cells(row.guide + row.text) for row in kept if row.span is not None), default=0)
+    label = max((display_width(row.guide + row.text) for row in kept if row.span is not None), default=0)
     if width is not None:
-        label = min(label, max(_LEAST_LABEL, width - sum(w + len(_GAP) for w in widths if w)))
+        label = min(label, max(_MIN_LABEL, width - sum(w + len(_GAP) for w in widths if w)))
     return [_line(row, fact, label, widths, width) for row, fact in zip(kept, facts, strict=True)]
 
 
 def _line(row: Row, facts: Sequence[Piece], label: int, widths: Sequence[int], width: int | None) -> Line:
     room: int | None = label
     if row.span is None:
-        room = None if width is None else max(_LEAST_LABEL, width - cells(row.note))
+        room = None if width is None else max(_MIN_LABEL, width - display_width(row.note))
     guide = row.guide
     if room is not None and len(guide) > room // 2:  # very deep
         guide = "…" + guide[len(guide) - room // 2 + 1 :]
-    text = row.text if room is None else cut(row.text, room - len(guide))
+    text = row.text if room is None else truncated(row.text, room - len(guide))
     line = [(guide, "guide"), (text, row.role)]
     if row.note:
         line.append((row.note, "quiet"))
-    at = cells(guide + text)
+    at = display_width(guide + text)
     start = label
     for (fact, role), cell in zip(facts, widths, strict=False):  # a row without a span has no facts
         if cell:
             start += len(_GAP)
             if fact.strip():
                 line += [(" " * (start - at), ""), (fact.rstrip(), role)]
-                at = start + cells(fact.rstrip())
+                at = start + display_width(fact.rstrip())
             start += cell
     return line
 
 
-def duration(ms: float) -> str:
+def format_duration(ms: float) -> str:
     """Write how long something took, so that a column of it is aligned."""
     if ms < 10_000:
         return f"{ms:7.2f} ms"
     return f"{ms / 1000:7.2f} s " if ms < 600_000 else f"{ms / 60_000:7.1f} min"
 
 
-def bar(span: SentSpan, start_s: float, end_s: float, size: int) -> str:
+def timeline_bar(span: SentSpan, start_s: float, end_s: float, size: int) -> str:
     """Draw when a span ran, between two times."""
     whole = end_s - start_s
     if whole <= 0:

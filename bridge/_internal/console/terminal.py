@@ -101,7 +101,7 @@ def _encodable(text: str, stream: TextIO) -> str:
     return text
 
 
-def counted(quantity: int, one: str, more: str) -> str:
+def pluralized(quantity: int, one: str, more: str) -> str:
     """Write a number of things."""
     return f"{quantity} {one if quantity == 1 else more}"
 
@@ -113,26 +113,26 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def cells(text: str) -> int:
+def display_width(text: str) -> int:
     """Return how many columns of a terminal a text takes."""
     if text.isascii():
         return len(text)
-    return sum(map(_cells_of, text))
+    return sum(map(_character_width, text))
 
 
-def _cells_of(character: str) -> int:
+def _character_width(character: str) -> int:
     if unicodedata.combining(character) or unicodedata.category(character) == "Me":
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def cut(text: str, most: int) -> str:
+def truncated(text: str, most: int) -> str:
     """Return as much of a text as fits into so many cells; what is cut ends with an ellipsis."""
-    if cells(text) <= most:
+    if display_width(text) <= most:
         return text
     kept, used = [], 1
     for character in text:
-        used += _cells_of(character)
+        used += _character_width(character)
         if used > most:
             break
         kept.append(character)

@@ -107,14 +107,14 @@ def span_payloads(transaction: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     yield from transaction["spans"]
 
 
-def spans_of(transaction: Mapping[str, Any]) -> list[SentSpan]:
+def transaction_spans(transaction: Mapping[str, Any]) -> list[SentSpan]:
     """Return the spans of a transaction, its root first."""
     resource = transaction["contexts"].get("otel", {}).get("resource", {})
     service = str(resource.get("service.name", _UNKNOWN_SERVICE))
-    return [sent_span(payload, service) for payload in span_payloads(transaction)]
+    return [span_from_payload(payload, service) for payload in span_payloads(transaction)]
 
 
-def sent_span(payload: dict[str, Any], service: str = _UNKNOWN_SERVICE) -> SentSpan:
+def span_from_payload(payload: dict[str, Any], service: str = _UNKNOWN_SERVICE) -> SentSpan:
     """Return a span of a transaction, or one that was sent by itself."""
     attributes: Mapping[str, Any] = payload.get("data") or {}
     if "attributes" in payload:  # a span that was sent by itself
@@ -122,12 +122,12 @@ def sent_span(payload: dict[str, Any], service: str = _UNKNOWN_SERVICE) -> SentS
     return SentSpan(payload, str(payload.get("description") or payload.get("name")), attributes, service)
 
 
-def in_order(spans: Iterable[SentSpan], order_of: Callable[[str], int] = lambda _: 0) -> list[SentSpan]:
+def sorted_spans(spans: Iterable[SentSpan], order_of: Callable[[str], int] = lambda _: 0) -> list[SentSpan]:
     """Return spans in the order of their start; of those that started at the same time by `order_of` their ids."""
     return sorted(spans, key=lambda span: (span.started_s, order_of(span.span_id)))
 
 
-def with_events(
+def build_trees(
     spans: Sequence[SentSpan], events: Sequence[Mapping[str, Any]]
 ) -> tuple[list[Node], list[Mapping[str, Any]]]:
     """Return the roots of what was sent, children in the given order, and the events that belong to no span of them."""
@@ -138,17 +138,17 @@ def with_events(
         (roots if parent is None else parent.children).append(node)
     elsewhere: list[Mapping[str, Any]] = []
     for event in events:
-        of_span = nodes.get(span_id_of(event))
+        of_span = nodes.get(event_span_id(event))
         (elsewhere if of_span is None else of_span.events).append(event)
     return roots, elsewhere
 
 
-def span_id_of(event: Mapping[str, Any]) -> str:
+def event_span_id(event: Mapping[str, Any]) -> str:
     """Return the id of the span that an event was captured in."""
     return str(event.get("contexts", {}).get("trace", {}).get("span_id"))
 
 
-def what_happened(event: Mapping[str, Any]) -> str:
+def event_summary(event: Mapping[str, Any]) -> str:
     """Return an event in a few words: the exception, or the message."""
     values = (event.get("exception") or {}).get("values") or ()
     if values:
@@ -156,7 +156,7 @@ def what_happened(event: Mapping[str, Any]) -> str:
     return str((event.get("logentry") or {}).get("message", event.get("message", "")))
 
 
-def raised_at(event: Mapping[str, Any]) -> str | None:
+def event_location(event: Mapping[str, Any]) -> str | None:
     """Return where in the code an exception came from; `None` where that is not known."""
     values = (event.get("exception") or {}).get("values") or ()
     frames = ((values[-1].get("stacktrace") or {}).get("frames") or ()) if values else ()

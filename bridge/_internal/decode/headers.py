@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.trace import TraceFlags
 
-from bridge._internal.console.terminal import counted
+from bridge._internal.console.terminal import pluralized
 from bridge._internal.decode.parser import parse_w3c, split_dsc, trace_state_of, user_baggage_of
 from bridge._internal.decode.report import DECISIONS, Explained, Fact, Finding, malformed, share
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG
@@ -94,7 +94,7 @@ def explain_baggage(headers: Mapping[str, str]) -> Explained:
     members = [part.strip() for part in value.split(",") if part.strip()]
     size = len(value.encode(errors="replace"))
     problems += _baggage_problems(members, size)
-    return Explained(BAGGAGE, value, f"{size} bytes, {counted(len(members), 'member', 'members')}", facts, problems)
+    return Explained(BAGGAGE, value, f"{size} bytes, {pluralized(len(members), 'member', 'members')}", facts, problems)
 
 
 _EFFECTS = {
@@ -161,7 +161,7 @@ def explain_tracestate(headers: Mapping[str, str]) -> Explained:
         if not fact.well_formed
     ]
     problems += _tracestate_problems(value, len(members))
-    size = f"{len(value)} characters, {counted(len(members), 'member', 'members')}"
+    size = f"{len(value)} characters, {pluralized(len(members), 'member', 'members')}"
     return Explained(TRACESTATE, value, size, facts, problems)
 
 

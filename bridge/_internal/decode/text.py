@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from bridge._internal.console.terminal import cells, printable
+from bridge._internal.console.terminal import display_width, printable
 from bridge._internal.decode.report import DECISIONS
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def _header(one: Explained, width: int) -> Iterator[Line]:
     if not one.facts:
         yield [("  ", ""), (printable(one.value) or "(empty)", "wrong")]
     cells_of = [(printable(fact.name), printable(fact.value) or "(none)") for fact in one.facts]
-    names = min(_MAX_NAME, max((cells(name) for name, _ in cells_of), default=0))
-    values = min(_MAX_VALUE, max((cells(value) for _, value in cells_of), default=0))
+    names = min(_MAX_NAME, max((display_width(name) for name, _ in cells_of), default=0))
+    values = min(_MAX_VALUE, max((display_width(value) for _, value in cells_of), default=0))
     for fact, (name, value) in zip(one.facts, cells_of, strict=True):
         start = [(_padded(name, names), "op"), (_padded(value, values), "" if fact.well_formed else "wrong")]
         yield from _wrapped(start, fact.meaning if fact.well_formed else f"malformed; {fact.meaning}", width)
@@ -46,7 +46,7 @@ def _header(one: Explained, width: int) -> Iterator[Line]:
 
 
 def _padded(text: str, size: int) -> str:
-    return text + " " * (size - cells(text)) + "  "
+    return text + " " * (size - display_width(text)) + "  "
 
 
 def _problems(problems: Sequence[Finding], width: int) -> Iterator[Line]:
@@ -76,7 +76,7 @@ def _outcome(outcome: Outcome, width: int) -> Iterator[Line]:
 
 def _wrapped(start: Line, text: str, width: int) -> Iterator[Line]:
     """Write a label and a text, which is wrapped and indented to stay beside the label."""
-    indent = 2 + sum(cells(part) for part, _ in start)
+    indent = 2 + sum(display_width(part) for part, _ in start)
     first, *others = textwrap.wrap(text, max(_MIN_TEXT, width - indent)) or [""]
     yield [("  ", ""), *start, (first, "")]
     for other in others:

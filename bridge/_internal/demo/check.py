@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bridge._internal.console.tree import in_order, spans_of, with_events
+from bridge._internal.console.tree import build_trees, sorted_spans, transaction_spans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,8 +56,8 @@ def complaints(answer: dict[str, Any], envelopes: Sequence[Envelope]) -> list[st
     items = [(envelope, item.payload) for envelope in envelopes for item in envelope.items]
     transactions = [p for _, p in items if isinstance(p, dict) and p.get("type") == "transaction"]
     errors = [p for _, p in items if isinstance(p, dict) and "exception" in p]
-    spans = in_order(span for transaction in transactions for span in spans_of(transaction))
-    roots, _ = with_events(spans, errors)
+    spans = sorted_spans(span for transaction in transactions for span in transaction_spans(transaction))
+    roots, _ = build_trees(spans, errors)
     if len(roots) != 1:
         return [f"There should be one tree over both services, and there are {len(roots)}."]
     return [

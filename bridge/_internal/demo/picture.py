@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bridge._internal.console.rendering import duration, rows, table
-from bridge._internal.console.tree import in_order, spans_of, with_events
+from bridge._internal.console.rendering import format_duration, tree_lines, tree_rows
+from bridge._internal.console.tree import build_trees, sorted_spans, transaction_spans
 from bridge._internal.wire.baggage import parse_dsc
 
 if TYPE_CHECKING:
@@ -23,16 +23,16 @@ def picture(
     """Return the headers that crossed, the tree with the error at its span, and the decision."""
     lines = ["The headers that crossed from shop to stock:"]
     lines += [f"  {name}: {value}" for name, value in answer["crossed"].items()]
-    spans = in_order(span for transaction in transactions for span in spans_of(transaction))
-    for root in with_events(spans, errors)[0]:
+    spans = sorted_spans(span for transaction in transactions for span in transaction_spans(transaction))
+    for root in build_trees(spans, errors)[0]:
         lines += ["", f"Trace {root.span.trace_id}, put together from {_of_transactions(transactions)}:", ""]
-        lines += ["  " + "".join(text for text, _ in line) for line in table(rows(root), _columns)]
+        lines += ["  " + "".join(text for text, _ in line) for line in tree_lines(tree_rows(root), _columns)]
     lines += ["", f"Sampling decision: {_decision(answer)}", ""]
     return "\n".join(lines)
 
 
 def _columns(span: SentSpan) -> Sequence[Piece]:
-    return [(span.op or "-", "op"), (duration(span.duration_ms), ""), (span.made_by, ""), (span.service, "")]
+    return [(span.op or "-", "op"), (format_duration(span.duration_ms), ""), (span.made_by, ""), (span.service, "")]
 
 
 def _of_transactions(transactions: Sequence[Mapping[str, Any]]) -> str:
