@@ -57,7 +57,7 @@ def _add_demo(commands: Commands) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from bridge._internal.demo.run import run_demo
+    from bridge._internal.demo.command import run_demo
 
     return run_demo(arguments.dsn)
 

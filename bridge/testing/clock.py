@@ -40,7 +40,7 @@ class ManualClock:
 
 
 @contextmanager
-def going_by(clock: Callable[[], int] | None) -> Iterator[None]:
+def use_clock(clock: Callable[[], int] | None) -> Iterator[None]:
     """Let spans, events and breadcrumbs be dated by a clock for a block; `None` changes nothing."""
     if clock is None:
         yield

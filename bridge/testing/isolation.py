@@ -48,7 +48,7 @@ def isolated(client: Client | None) -> Iterator[None]:
         for part in (_logging, _threads, _runtime_context, _propagator, _tracer_provider, _global_scope):
             stack.enter_context(part())
         stack.enter_context(counting_afresh())
-        stack.enter_context(_set_aside(client))
+        stack.enter_context(_suspended(client))
         yield
 
 
@@ -104,7 +104,7 @@ def _propagator() -> Iterator[None]:
 @contextmanager
 def _tracer_provider() -> Iterator[None]:
     before, fixed = global_tracer_provider(), tracer_provider_is_fixed()
-    with _as_it_was(before), unbinding_proxies():
+    with _restored(before), unbinding_proxies():
         try:
             yield
         finally:
@@ -112,7 +112,7 @@ def _tracer_provider() -> Iterator[None]:
 
 
 @contextmanager
-def _as_it_was(provider: Any) -> Iterator[None]:
+def _restored(provider: Any) -> Iterator[None]:
     """Put a provider's processors back, and the configuration of one of ours."""
     processors = span_processors(provider)
     ours = provider if isinstance(provider, TracerProvider) else None
@@ -138,12 +138,12 @@ def _global_scope() -> Iterator[None]:
 
 
 @contextmanager
-def _set_aside(client: Client | None) -> Iterator[None]:
+def _suspended(client: Client | None) -> Iterator[None]:
     if client is None:
         yield
         return
     provider = client.tracer_provider
-    with _as_it_was(provider):
+    with _restored(provider):
         own = {id(processor) for processor in client.options.span_processors}
         others = [p for p in span_processors(provider) if not (isinstance(p, SentrySpanProcessor) or id(p) in own)]
         set_span_processors(provider, tuple(others))

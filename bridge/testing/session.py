@@ -17,10 +17,10 @@ from bridge._internal.otel_private import (
     tracer_provider_is_fixed,
 )
 from bridge._internal.tracing.provider import TracerProvider
-from bridge.testing.clock import going_by
+from bridge.testing.clock import use_clock
 from bridge.testing.ids import IdSource
 from bridge.testing.isolation import isolated
-from bridge.testing.outline import FIELDS, names, outline
+from bridge.testing.outline import FIELDS, name_tree, outline
 from bridge.testing.transport import CapturingTransport
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from bridge._internal.delivery.envelope import Envelope
     from bridge._internal.init_options import InitOptions
 
-NOWHERE = "http://public@127.0.0.1:9/1"
-_DECIDING = ("traces_sample_rate", "traces_sampler", "sampler")
+UNREACHABLE_DSN = "http://public@127.0.0.1:9/1"
+_SAMPLING_OPTIONS = ("traces_sample_rate", "traces_sampler", "sampler")
 
 
 class BridgeCapture:
@@ -45,18 +45,18 @@ class BridgeCapture:
         self.transport = transport
         self._ids = ids
         self._client = api.get_client()
-        self._is_in_force = True
+        self._is_active = True
 
     @property
     def client(self) -> Client:
         """The client that sends here, or did so last: that of the last `init`."""
-        if self._is_in_force and api.is_initialized():
+        if self._is_active and api.is_initialized():
             self._client = api.get_client()
         return self._client
 
     def _end(self) -> None:
         self._client = self.client
-        self._is_in_force = False
+        self._is_active = False
 
     @property
     def envelopes(self) -> list[Envelope]:
@@ -84,7 +84,7 @@ class BridgeCapture:
         return [span.payload for span in self._spans()]
 
     def _spans(self) -> list[SentSpan]:
-        return sorted_spans(map(span_from_payload, self.transport.spans), self._ids.order_of)
+        return sorted_spans(map(span_from_payload, self.transport.spans), self._ids.start_index)
 
     def tree(self) -> list[Any]:
         """Return the names of everything sent, each followed by the list of what is below it, if anything is.
@@ -92,7 +92,7 @@ class BridgeCapture:
         `["checkout", ["load cart", "pay", ["charge card"]]]` is a root with two children, the second with one.
         Siblings are in the order of their start.
         """
-        return names(build_trees(self._spans(), [])[0])
+        return name_tree(build_trees(self._spans(), [])[0])
 
     def outline(self, *fields: str) -> str:
         """Return everything sent as indented lines: a span each, and beneath it the errors and messages of it.
@@ -115,7 +115,7 @@ class BridgeCapture:
 
     def _hint(self) -> str:
         used, chosen = self.client.tracer_provider, self.client.options.tracer_provider
-        if not self._is_in_force or used in (global_tracer_provider(), chosen):
+        if not self._is_active or used in (global_tracer_provider(), chosen):
             return ""
         return "\n(another tracer provider was made global after this capture had begun: its spans are not sent here)"
 
@@ -131,22 +131,22 @@ class BridgeCapture:
 class _Arguments:
     """What has the last word on the arguments of `init` while a capture is in force."""
 
-    def __init__(self, told: Mapping[str, Any], transport: CapturingTransport, ids: IdSource) -> None:
-        self._told = told
+    def __init__(self, overrides: Mapping[str, Any], transport: CapturingTransport, ids: IdSource) -> None:
+        self._overrides = overrides
         self._transport = transport
         self._ids = ids
 
-    def __call__(self, said: Mapping[str, Any]) -> Mapping[str, Any]:
+    def __call__(self, arguments_of_init: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the arguments to go by: what the capture was told, then what `init` was, then all is sampled."""
-        given = {name: value for name, value in said.items() if value is not None}
-        arguments: dict[str, Any] = {"dsn": NOWHERE, **given, "spotlight": False, **self._told}
-        if "traces_sample_rate" not in self._told:
-            deciding = [name for name in _DECIDING if arguments.get(name) is not None]
+        given = {name: value for name, value in arguments_of_init.items() if value is not None}
+        arguments: dict[str, Any] = {"dsn": UNREACHABLE_DSN, **given, "spotlight": False, **self._overrides}
+        if "traces_sample_rate" not in self._overrides:
+            deciding = [name for name in _SAMPLING_OPTIONS if arguments.get(name) is not None]
             if not deciding or "traces_sample_rate" in deciding:
                 arguments["traces_sample_rate"] = 1.0
-        arguments["transport"] = self._told.get("transport") or self._transport
+        arguments["transport"] = self._overrides.get("transport") or self._transport
         arguments.pop("http_client", None)
-        self._ids.take(_provider_for(arguments.get("tracer_provider")))
+        self._ids.replace_generator(_provider_for(arguments.get("tracer_provider")))
         return arguments
 
 
@@ -157,33 +157,33 @@ def _provider_for(given: Any) -> Any:
     provider that the application sets in its place, as it would without a capture.
     """
     if given is not None:
-        if global_tracer_provider() is _Provider.kept and not tracer_provider_is_fixed():
+        if global_tracer_provider() is _Provider.shared and not tracer_provider_is_fixed():
             set_tracer_provider(None, fixed=False)
         return given
     if global_tracer_provider() is None:
-        set_tracer_provider(_Provider.renewed(), fixed=False)
+        set_tracer_provider(_Provider.reset(), fixed=False)
     return global_tracer_provider()
 
 
 class _Provider:
     """The provider of captures."""
 
-    kept: TracerProvider | None = None
+    shared: TracerProvider | None = None
 
     @classmethod
-    def renewed(cls) -> TracerProvider:
+    def reset(cls) -> TracerProvider:
         """Return it as good as new."""
-        if cls.kept is None:
-            cls.kept = TracerProvider(shutdown_on_exit=False)
-        set_resource(cls.kept, Resource.create())
-        return cls.kept
+        if cls.shared is None:
+            cls.shared = TracerProvider(shutdown_on_exit=False)
+        set_resource(cls.shared, Resource.create())
+        return cls.shared
 
 
 _open: list[object] = []  # the captures that are in force, the innermost last
 
 
 @contextmanager
-def _nesting() -> Iterator[None]:
+def _refuse_overlap() -> Iterator[None]:
     """Say so where captures overlap: what each found would be put back in the wrong order."""
     own = object()
     _open.append(own)
@@ -212,14 +212,14 @@ def capture(
     process is as it was before: client, tracer provider, propagator, Context, scopes, patches. Captures may be nested,
     but not overlap.
     """
-    told: dict[str, Any] = dict(options) if dsn is None else {"dsn": dsn, **options}
+    overrides: dict[str, Any] = dict(options) if dsn is None else {"dsn": dsn, **options}
     transport, source = CapturingTransport(), IdSource(ids)
-    arguments = _Arguments(told, transport, source)
+    arguments = _Arguments(overrides, transport, source)
     with ExitStack() as stack:
-        stack.enter_context(_nesting())
+        stack.enter_context(_refuse_overlap())
         stack.enter_context(isolated(cast("Client | None", active.client)))
-        stack.enter_context(source.in_force())
-        stack.enter_context(going_by(clock))
+        stack.enter_context(source.installed())
+        stack.enter_context(use_clock(clock))
         stack.callback(active.set_amend, active.set_amend(arguments))
         stack.callback(api.close)
         api.init()

@@ -51,7 +51,7 @@ def _shape(node: Node) -> tuple[Any, ...]:
     return (node.span.name, node.span.made_by, node.span.service, tuple(_shape(child) for child in node.children))
 
 
-def complaints(answer: dict[str, Any], envelopes: Sequence[Envelope]) -> list[str]:
+def mismatches(answer: dict[str, Any], envelopes: Sequence[Envelope]) -> list[str]:
     """Return what disagrees in the headers that crossed and the envelopes that arrived; empty if nothing does."""
     items = [(envelope, item.payload) for envelope in envelopes for item in envelope.items]
     transactions = [p for _, p in items if isinstance(p, dict) and p.get("type") == "transaction"]

@@ -12,9 +12,9 @@ import httpx
 from bridge._internal.delivery.envelope import ERROR_CATEGORY, TRANSACTION_CATEGORY
 from bridge._internal.delivery.outcomes import Outcomes
 from bridge._internal.delivery.transport import HttpTransport
-from bridge._internal.demo.check import complaints
-from bridge._internal.demo.picture import picture
+from bridge._internal.demo.check import mismatches
 from bridge._internal.demo.receiver import Receiver
+from bridge._internal.demo.result import result_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,12 +55,12 @@ def run_demo(dsn: Dsn | None = None) -> int:
     payloads = [item.payload for envelope in receiver.envelopes for item in envelope.items]
     transactions = [p for p in payloads if isinstance(p, dict) and p.get("type") == "transaction"]
     errors = [p for p in payloads if isinstance(p, dict) and "exception" in p]
-    sys.stdout.write(picture(answer, transactions, errors))
-    wrong = complaints(answer, receiver.envelopes) + [f"The receiver refused {r}." for r in receiver.refused]
+    sys.stdout.write(result_text(answer, transactions, errors))
+    wrong = mismatches(answer, receiver.envelopes) + [f"The receiver refused {r}." for r in receiver.refused]
     if not wrong:
         sys.stdout.write("All of it agrees: one tree, one trace id, one decision, on both sides of the wire.\n")
         if dsn is not None:
-            wrong = _send_on(dsn, receiver.envelopes)
+            wrong = _forward(dsn, receiver.envelopes)
     for sentence in wrong:
         sys.stdout.write(f"WRONG: {sentence}\n")
     if dsn is not None and not wrong:
@@ -69,7 +69,7 @@ def run_demo(dsn: Dsn | None = None) -> int:
     return 1 if wrong else 0
 
 
-def _send_on(dsn: Dsn, envelopes: Sequence[Envelope]) -> list[str]:
+def _forward(dsn: Dsn, envelopes: Sequence[Envelope]) -> list[str]:
     """Send envelopes to the DSN that they were made for, each once; returns what is wrong if one was not taken."""
     outcomes = Outcomes()
     transport = HttpTransport(dsn, outcomes, send_client_reports=False)

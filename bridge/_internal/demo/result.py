@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bridge._internal.console.tree import SentSpan
 
 
-def picture(
+def result_text(
     answer: Mapping[str, Any],
     transactions: Sequence[Mapping[str, Any]],
     errors: Sequence[Mapping[str, Any]],
@@ -25,7 +25,7 @@ def picture(
     lines += [f"  {name}: {value}" for name, value in answer["crossed"].items()]
     spans = sorted_spans(span for transaction in transactions for span in transaction_spans(transaction))
     for root in build_trees(spans, errors)[0]:
-        lines += ["", f"Trace {root.span.trace_id}, put together from {_of_transactions(transactions)}:", ""]
+        lines += ["", f"Trace {root.span.trace_id}, put together from {_transaction_count(transactions)}:", ""]
         lines += ["  " + "".join(text for text, _ in line) for line in tree_lines(tree_rows(root), _columns)]
     lines += ["", f"Sampling decision: {_decision(answer)}", ""]
     return "\n".join(lines)
@@ -35,7 +35,7 @@ def _columns(span: SentSpan) -> Sequence[Piece]:
     return [(span.op or "-", "op"), (format_duration(span.duration_ms), ""), (span.made_by, ""), (span.service, "")]
 
 
-def _of_transactions(transactions: Sequence[Mapping[str, Any]]) -> str:
+def _transaction_count(transactions: Sequence[Mapping[str, Any]]) -> str:
     return f"{len(transactions)} transaction{'s' if len(transactions) != 1 else ''}"
 
 
