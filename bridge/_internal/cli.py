@@ -52,7 +52,7 @@ def _dsn(text: str) -> Dsn:
 
 
 def _add_demo(commands: Commands) -> None:
-    demo = _command(commands, "demo", _demo, "two HTTP services, both APIs, one trace: prints the tree")
+    demo = _command(commands, "demo", _demo, "start two HTTP services that mix both APIs and print the resulting trace")
     demo.add_argument("--dsn", type=_dsn, help="send to this Sentry or Spotlight instead of a local receiver")
 
 
@@ -109,7 +109,9 @@ def _decode(arguments: argparse.Namespace) -> int:
 
 
 def _add_run(commands: Commands) -> None:
-    run = _command(commands, "run", _run, "run a program with everything set up by environment", prefix_chars=_NONE)
+    run = _command(
+        commands, "run", _run, "run a program with bridge set up from environment variables", prefix_chars=_NONE
+    )
     run.add_argument("program", nargs="*")
 
 

@@ -1,4 +1,4 @@
-"""Ids in sequence, and the order in which spans started."""
+"""Sequential ids, and the order in which spans started."""
 
 from __future__ import annotations
 
@@ -42,26 +42,26 @@ class SequentialIds(IdGenerator):
         return number << 64 | number * _STEP % _RANGE
 
     def is_trace_id_random(self) -> bool:
-        """Whether samplers may go by the trace id: they may."""
+        """Return `True`: samplers may use the trace id's random bits."""
         return True
 
 
 class IdSource:
-    """Makes the ids of a capture, and remembers in which order spans started."""
+    """Generates the ids of a capture, and remembers the order in which spans started."""
 
     def __init__(self, given: IdGenerator | None) -> None:
-        """`given`: what was asked for; else ids in sequence, except where a provider has a generator of its own."""
+        """Use the `given` generator; by default sequential ids, unless a provider has a generator of its own."""
         self._given = given
         self._default = SequentialIds()
         self._order: dict[int, int] = {}
         self._replaced: list[tuple[Any, dict[str, Any]]] = []
 
     def start_index(self, span_id: str) -> int:
-        """Return the place of a span among those that started; one that nobody knows of is the last."""
+        """Return the position of a span in the order of start; unknown spans come last."""
         return self._order.get(int(span_id, 16), len(self._order))
 
     def replace_generator(self, provider: Any) -> None:
-        """Have a provider's spans get their ids here, also those of its tracers that exist."""
+        """Generate the ids of a provider's spans, including those of its existing tracers."""
         generator = getattr(provider, "id_generator", None)
         # The tracers of an SDK provider hold this very object: methods are put on it, not another one in its place.
         if generator is None or not hasattr(generator, "__dict__") or any(g is generator for g, _ in self._replaced):
@@ -93,7 +93,7 @@ class IdSource:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Make the ids of errors, of transactions and of what no span started too; all is as before on exit."""
+        """Generate all other ids as well, e.g. of errors and transactions, and restore everything on exit."""
         errors, transactions = count(1), count(1)
         made = replace(
             sources.current,

@@ -1,4 +1,4 @@
-"""What a capture leaves as it was: everything that the bridge and OpenTelemetry hold for the whole process."""
+"""Isolation of a capture: save and restore the process-wide state of bridge and OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ _CONFIGURATION = ("options", "sampler", "beside", "sink", "has_processors")
 
 @contextmanager
 def isolated(client: Client | None) -> Iterator[None]:
-    """Run a block as if the process were new, and put back what there was; the block closes what it set up.
+    """Run a block with fresh process-wide state and restore the previous state; the block closes what it set up.
 
-    `client`: the one that is active. It is set aside and not closed: whoever holds it goes on with it afterwards.
+    The active `client` is suspended, not closed, and resumed afterwards.
     """
     with ExitStack() as stack:
         for part in (_logging, _threads, _runtime_context, _propagator, _tracer_provider, _global_scope):
@@ -113,7 +113,7 @@ def _tracer_provider() -> Iterator[None]:
 
 @contextmanager
 def _restored(provider: Any) -> Iterator[None]:
-    """Put a provider's processors back, and the configuration of one of ours."""
+    """Restore a provider's processors, and the configuration of a bridge provider."""
     processors = span_processors(provider)
     ours = provider if isinstance(provider, TracerProvider) else None
     known = {name: getattr(ours, name) for name in _CONFIGURATION} if ours is not None else {}

@@ -1,4 +1,4 @@
-"""Trees of what was sent, written as lines that a test can compare. Pure functions."""
+"""Span trees as nested names or lines that a test can compare. Pure functions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INDENT = "  "
 
 
 def name_tree(nodes: Sequence[Node]) -> list[Any]:
-    """Return names, each followed by the list of those below, if there are any."""
+    """Return span names, each followed by the list of its children, if any."""
     found: list[Any] = []
     for node in nodes:
         found.append(node.span.name)
@@ -27,7 +27,7 @@ def name_tree(nodes: Sequence[Node]) -> list[Any]:
 
 
 def outline(roots: Sequence[Node], elsewhere: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> str:
-    """Return the lines of trees, with what belongs to no span at the end."""
+    """Return the trees as indented lines, with events that belong to no span at the end."""
     lines = [line for node in roots for line in _lines(node, "", fields)]
     return "\n".join([*lines, *map(_event_line, elsewhere)])
 

@@ -1,4 +1,4 @@
-"""A client for a block, or a test, that keeps what it would have sent."""
+"""A client for a block or a test that keeps what it would send."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SAMPLING_OPTIONS = ("traces_sample_rate", "traces_sampler", "sampler")
 
 
 class BridgeCapture:
-    """What the fixture `bridge_capture` and `capture()` give: a client of its own and all that it sends."""
+    """The result of `capture()` and of the fixture `bridge_capture`: a client and everything it sends."""
 
     def __init__(self, transport: CapturingTransport, ids: IdSource) -> None:
         self.transport = transport
@@ -49,7 +49,7 @@ class BridgeCapture:
 
     @property
     def client(self) -> Client:
-        """The client that sends here, or did so last: that of the last `init`."""
+        """The client of the last `init()`, which sends here, or did until the capture ended."""
         if self._is_active and api.is_initialized():
             self._client = api.get_client()
         return self._client
@@ -60,7 +60,7 @@ class BridgeCapture:
 
     @property
     def envelopes(self) -> list[Envelope]:
-        """What was sent, in order."""
+        """The sent envelopes, in order."""
         return self.transport.envelopes
 
     @property
@@ -80,14 +80,14 @@ class BridgeCapture:
 
     @property
     def spans(self) -> list[dict[str, Any]]:
-        """Every span that was sent, the roots included, in order of start."""
+        """All sent spans, roots included, in order of start."""
         return [span.payload for span in self._spans()]
 
     def _spans(self) -> list[SentSpan]:
         return sorted_spans(map(span_from_payload, self.transport.spans), self._ids.start_index)
 
     def tree(self) -> list[Any]:
-        """Return the names of everything sent, each followed by the list of what is below it, if anything is.
+        """Return the names of all sent spans, each followed by the list of its children, if any.
 
         `["checkout", ["load cart", "pay", ["charge card"]]]` is a root with two children, the second with one.
         Siblings are in the order of their start.
@@ -95,15 +95,15 @@ class BridgeCapture:
         return name_tree(build_trees(self._spans(), [])[0])
 
     def outline(self, *fields: str) -> str:
-        """Return everything sent as indented lines: a span each, and beneath it the errors and messages of it.
+        """Return everything sent as indented lines: one per span, with its errors and messages beneath.
 
-        `fields` are shown beside the name where a span has them: `op`, `status` (unless it is `ok`), `tags`,
-        `measurements`, `origin`, `duration`, or the name of an attribute; without any: op, status and tags.
+        `fields` are shown beside the name if the span has them: `op`, `status` (unless it is `ok`), `tags`,
+        `measurements`, `origin`, `duration`, or the name of an attribute. The default is op, status and tags.
         """
         return outline(*build_trees(self._spans(), self.events), fields or FIELDS)
 
     def span(self, name: str) -> dict[str, Any]:
-        """Return the one span of this name; an `AssertionError` that shows everything sent if there is not just one."""
+        """Return the only span of this name; otherwise raise an `AssertionError` that shows everything sent."""
         __tracebackhide__ = True  # pytest shows the test's own line
         found = [span.payload for span in self._spans() if span.name == name]
         if len(found) == 1:
@@ -120,16 +120,16 @@ class BridgeCapture:
         return "\n(another tracer provider was made global after this capture had begun: its spans are not sent here)"
 
     def headers(self) -> dict[str, str]:
-        """Return what would be injected now."""
+        """Return the headers that would be injected now."""
         return api.trace_headers()
 
     def clear(self) -> None:
-        """Forget what was sent so far."""
+        """Discard everything sent so far."""
         self.transport.clear()
 
 
 class _Arguments:
-    """What has the last word on the arguments of `init` while a capture is in force."""
+    """Overrides the arguments of every `init()` while a capture is active."""
 
     def __init__(self, overrides: Mapping[str, Any], transport: CapturingTransport, ids: IdSource) -> None:
         self._overrides = overrides
@@ -137,7 +137,7 @@ class _Arguments:
         self._ids = ids
 
     def __call__(self, arguments_of_init: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the arguments to go by: what the capture was told, then what `init` was, then all is sampled."""
+        """Merge arguments: those of the capture, then those of `init()`, then a default that samples everything."""
         given = {name: value for name, value in arguments_of_init.items() if value is not None}
         arguments: dict[str, Any] = {"dsn": UNREACHABLE_DSN, **given, "spotlight": False, **self._overrides}
         if "traces_sample_rate" not in self._overrides:
@@ -151,10 +151,10 @@ class _Arguments:
 
 
 def _provider_for(given: Any) -> Any:
-    """Return the provider that `init` will use. Where nobody set one it is the same one in each capture.
+    """Return the provider that `init()` will use; without a global provider, one that all captures share.
 
-    So a tracer that an application asked for in the first test still works in the next. OpenTelemetry takes a global
-    provider that the application sets in its place, as it would without a capture.
+    A tracer that an application obtained in one test therefore works in the next. The application may still set a
+    global provider of its own, as it could without a capture.
     """
     if given is not None:
         if global_tracer_provider() is _Provider.shared and not tracer_provider_is_fixed():
@@ -166,25 +166,25 @@ def _provider_for(given: Any) -> Any:
 
 
 class _Provider:
-    """The provider of captures."""
+    """The provider that captures share."""
 
     shared: TracerProvider | None = None
 
     @classmethod
     def reset(cls) -> TracerProvider:
-        """Return it as good as new."""
+        """Return the shared provider in its initial state."""
         if cls.shared is None:
             cls.shared = TracerProvider(shutdown_on_exit=False)
         set_resource(cls.shared, Resource.create())
         return cls.shared
 
 
-_open: list[object] = []  # the captures that are in force, the innermost last
+_open: list[object] = []  # active captures, innermost last
 
 
 @contextmanager
 def _refuse_overlap() -> Iterator[None]:
-    """Say so where captures overlap: what each found would be put back in the wrong order."""
+    """Raise `RuntimeError` if captures overlap, because their state would be restored in the wrong order."""
     own = object()
     _open.append(own)
     try:
@@ -204,13 +204,17 @@ def capture(
     clock: Callable[[], int] | None = None,
     **options: Unpack[InitOptions],
 ) -> Iterator[BridgeCapture]:
-    """Initialise a client that keeps what it sends, with every trace sampled unless told otherwise, for a block.
+    """Initialise a client that keeps what it sends for the block; by default every trace is sampled.
 
-    `options` are those of `bridge.init`; a `transport` among them takes what is sent in place of what is given here.
-    `ids` makes trace and span ids, in sequence by default; `clock` tells nanoseconds since the epoch. An `init` inside
-    the block, of an application say, sends here too; what this was told wins over what that says. Afterwards the
-    process is as it was before: client, tracer provider, propagator, Context, scopes, patches. Captures may be nested,
-    but not overlap.
+    An `init()` inside the block, e.g. the application's own, sends here too; options given here override its options.
+    On exit the previous client, tracer provider, propagator, Context, scopes and patches are restored. Captures may
+    be nested, but must not overlap.
+
+    Args:
+        dsn: The client's DSN; nothing is sent to it.
+        ids: Generates trace and span ids; sequential by default.
+        clock: Returns the time in nanoseconds since the epoch; the real time by default.
+        options: Options of `bridge.init`; a `transport` among them receives the envelopes instead.
     """
     overrides: dict[str, Any] = dict(options) if dsn is None else {"dsn": dsn, **options}
     transport, source = CapturingTransport(), IdSource(ids)

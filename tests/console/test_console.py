@@ -299,12 +299,12 @@ def test_roots_that_are_not_sampled_are_a_quiet_line(err: Stream) -> None:
 def test_it_says_why_there_are_no_traces(err: Stream) -> None:
     """Who forgot the rate is told; with trace_lifecycle "none" where the spans are."""
     bridge.init(console=True)
-    assert shown(err) == "tracing is off: with traces_sample_rate=1.0 traces are shown here\n"
+    assert shown(err) == "tracing is off: set traces_sample_rate=1.0 to print traces here\n"
     bridge.init(console=True, traces_sample_rate=1.0, trace_lifecycle="none")
     with bridge.start_span("job"):
         bridge.capture_message("hello")
     text = shown(err)
-    assert 'trace_lifecycle is "none": errors are shown here, spans go another way\n' in text
+    assert 'trace_lifecycle is "none": only errors are printed here\n' in text
     assert "· info: hello" in text
 
 
@@ -395,7 +395,7 @@ def test_what_a_hook_makes_of_a_payload_does_no_harm(err: Stream, caplog: pytest
             pass
     assert shown(err) == ""
     assert client.accounting().delivered == 4
-    assert ["what was finished could not be shown" in record.message for record in caplog.records] == [True]
+    assert ["finished spans could not be printed" in record.message for record in caplog.records] == [True]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

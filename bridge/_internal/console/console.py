@@ -1,4 +1,4 @@
-"""Console: prints each trace that has finished, as a tree, for the one who develops."""
+"""`console=True`: print each finished trace as a tree, for development."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bridge._internal.options import Options
 
 MAX_ROWS = 200
-"""Lines of one tree; what more there is, is counted."""
+"""Lines printed of one tree; the rest is counted."""
 _BAR = 14
 _WIDTH_FOR_ALL = 100
 _INDENT = ("  ", "")
@@ -36,11 +36,11 @@ _ALREADY_SENT = "sentry.parent_span_already_sent"
 
 
 class Console(Watcher):
-    """Shows what is sent, as hooks left it, and what hooks and rules dropped, in a line each.
+    """Print what is sent, after all hooks, and one line for each item that a hook or rule dropped.
 
-    A transaction is shown when its root has ended, streamed spans with their root. Errors stand beneath the span that
-    they were captured in; one whose root stays open is shown alone after some seconds. Everything is printed by the
-    worker's thread, a tree in one piece. A stream that cannot be written to is left alone: nothing else is disturbed.
+    A transaction is printed when its root ends, streamed spans together with their root. Errors are printed beneath
+    the span they were captured in, or alone if the root stays open for some seconds. The worker's thread prints
+    everything, each tree in one write. If standard error cannot be written to, output is dropped.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Console(Watcher):
         reset_in_children(self)
 
     def reset_after_fork(self) -> None:
-        """Leave to the parent what the parent will show."""
+        """Forget, in a forked child, what the parent will print."""
         self._reset()
 
     def _reset(self) -> None:
@@ -61,15 +61,15 @@ class Console(Watcher):
         self._left_out: dict[str, Counter[str]] = {}
 
     def begin(self, options: Options) -> None:
-        """Say so where no spans will be seen."""
+        """Print a note if the options keep spans from being printed."""
         with _guarded():
             if not options.tracing_enabled:
-                self._print([_note("tracing is off: with traces_sample_rate=1.0 traces are shown here")])
+                self._print([_note("tracing is off: set traces_sample_rate=1.0 to print traces here")])
             elif options.trace_lifecycle == "none":
-                self._print([_note('trace_lifecycle is "none": errors are shown here, spans go another way')])
+                self._print([_note('trace_lifecycle is "none": only errors are printed here')])
 
     def sent(self, envelope: Envelope) -> None:
-        """Show the transaction, the error or the spans in an envelope."""
+        """Print the transaction, error or spans in an envelope."""
         with _guarded():
             for item in envelope.items:
                 if item.type == TRANSACTION:
@@ -81,11 +81,11 @@ class Console(Watcher):
                     self._event(item.content())
 
     def expect_tree(self, event_id: str) -> None:
-        """Let an event wait for the tree that it belongs to."""
+        """Hold an event back until its tree is printed."""
         self._expecting.add(event_id)
 
     def dropped(self, event: Mapping[str, Any], by: str) -> None:
-        """Show in a line what is not sent, with the errors that were captured in it."""
+        """Print a line for a dropped event, and the errors that were captured in a dropped transaction."""
         with _guarded():
             self._left_out.pop(_trace_id_of(event), None)
             if event.get("type") != "transaction":
@@ -99,20 +99,20 @@ class Console(Watcher):
             self._print([line, *map(_indented, errors), []])
 
     def left_out(self, trace_id: str, quantity: int, why: str) -> None:
-        """Remember to say so beneath the next tree of this trace."""
+        """Remember the count for a note beneath the next tree of this trace."""
         if quantity > 0:
             self._left_out.setdefault(trace_id, Counter())[why] += quantity
             if len(self._left_out) > _REMEMBERED_TRACES:
                 self._left_out.pop(next(iter(self._left_out)))
 
     def count_not_sampled(self) -> bool:
-        """Count a root that was decided against; the first since they were last told of has to be told."""
+        """Count an unsampled root; return `True` for the first one since the last note."""
         with self._lock:
             self._not_sampled += 1
             return self._not_sampled == 1
 
     def tell_not_sampled(self) -> None:
-        """Say in a quiet line how many roots were decided against."""
+        """Print how many roots were not sampled since the last note."""
         with self._lock:
             quantity, self._not_sampled = self._not_sampled, 0
         if quantity:
@@ -120,18 +120,18 @@ class Console(Watcher):
                 self._print([_note(f"- {pluralized(quantity, 'root was', 'roots were')} not sampled")])
 
     def count_lost(self, quantity: int) -> None:
-        """Count spans that will not come, to be told of later: a finalizer may be calling."""
+        """Count lost spans for a later note; only counts, because a finalizer may be calling."""
         with self._lock:
             self._lost += quantity
 
     def tick(self) -> None:
-        """Show errors that have waited for long, and say what will not come."""
+        """Print overdue errors, and a note about lost spans."""
         with _guarded():
             self._print([[*event_pieces(event), *_trace_id_line(event)] for event in self._events.overdue()])
             self._print_lost()
 
     def end(self) -> None:
-        """Show what still waits."""
+        """Print everything that is still pending."""
         with _guarded():
             self.tell_not_sampled()
             for tree in self._segments.rest():
@@ -182,18 +182,18 @@ class Console(Watcher):
 
     def _write(self, lines: Callable[[int], Sequence[Line]]) -> None:
         stream = sys.stderr
-        if stream is None:  # a program without a console, on Windows
+        if stream is None:  # a Windows program without a console
             return
         terminal = Terminal(stream)
         drawn = lines(terminal.width)
         try:
             terminal.write(drawn)
-        except (OSError, ValueError):  # it is closed, or its reader has gone; the log goes there too
+        except (OSError, ValueError):  # closed, or a broken pipe; logging writes there too
             return
 
 
 def _guarded() -> guard:
-    return guard("console", "what was finished could not be shown")
+    return guard("console", "finished spans could not be printed")
 
 
 def _columns(spans: Sequence[SentSpan], width: int) -> Callable[[SentSpan], Sequence[Piece]]:
@@ -246,7 +246,7 @@ def _trace_id_of(event: Mapping[str, Any]) -> str:
 
 
 def _fitted(line: Line, width: int) -> Line:
-    """Leave out what stands behind the message, the last first, and cut that only if it is too long by itself."""
+    """Fit a line to the width: drop pieces from the end, then truncate the message."""
     kept = list(line)
     while len(kept) > 1 and sum(display_width(text) for text, _ in kept) > width:
         kept.pop()

@@ -1,4 +1,4 @@
-"""Trees as lines of text: guides, columns, what is too long cut. Pure functions; a line is pieces with their roles."""
+"""Trees as lines of text with guides and columns, fitted to a width. Pure functions."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 _BELOW = {"": "", "├─ ": "│  ", "└─ ": "   "}
 _MAX_EQUAL = 5
-"""So many spans in a row may look the same before they are drawn as one."""
+"""Longer runs of equal spans are folded."""
 _GAP = "  "
 _MIN_LABEL = 16
 
 
 @dataclass(frozen=True, slots=True)
 class FoldedSpans:
-    """Spans that are drawn as a number: they look like the one before them."""
+    """A run of spans that look like the one before them, drawn as their number."""
 
     spans: Sequence[SentSpan]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a tree: what is drawn before it, its text, and the span whose columns stand beside it, or a note."""
+    """One line of a tree: guides, text, and the span whose columns follow it, or a note."""
 
     guide: str
     text: str
@@ -42,7 +42,7 @@ class Row:
 
 
 def tree_rows(root: Node) -> Iterator[Row]:
-    """Go through a tree from above: each span, then the events that were captured in it, then what is below."""
+    """Yield the rows of a tree, depth first: each span, its events, its children."""
     waiting: list[tuple[Node | FoldedSpans, str, str]] = [(root, "", "")]
     while waiting:
         entry, prefix, branch = waiting.pop()
@@ -62,7 +62,7 @@ def tree_rows(root: Node) -> Iterator[Row]:
 
 
 def event_pieces(event: Mapping[str, Any]) -> Line:
-    """Return the words for an error or a message: what happened, and where in the code."""
+    """Return the pieces for an error or message: its summary and its code location."""
     level, text = event.get("level") or "error", printable(event_summary(event))
     serious = level in ("error", "fatal")
     place = event_location(event)
@@ -76,7 +76,7 @@ def _folded_row(alike: FoldedSpans, guide: str) -> Row:
 
 
 def _folded(children: Sequence[Node]) -> list[Node | FoldedSpans]:
-    """Draw a long run of spans that look the same, a query in a loop say, as the first and a number."""
+    """Fold a long run of equal spans, e.g. a query in a loop, to the first and a number."""
     folded: list[Node | FoldedSpans] = []
     for _, run in groupby(children, _appearance):
         nodes = list(run)
@@ -88,7 +88,7 @@ def _folded(children: Sequence[Node]) -> list[Node | FoldedSpans]:
 
 
 def _appearance(node: Node) -> object:
-    """Return the same for nodes that look the same; what has something below it looks like nothing else."""
+    """Return a key that is equal for nodes that look the same; a node with children or events is unique."""
     if node.children or node.events:
         return node.span.span_id
     return node.span.name, node.span.op, node.span.made_by, node.span.status
@@ -97,7 +97,7 @@ def _appearance(node: Node) -> object:
 def tree_lines(
     drawn: Iterable[Row], columns: Callable[[SentSpan], Sequence[Piece]], width: int | None = None
 ) -> list[Line]:
-    """Return lines with the columns of each span beside its name, cut to `width` cells where that is given."""
+    """Return lines with the columns of each span beside its name, truncated to `width` if given."""
     kept = list(drawn)
     facts = [columns(row.span) if row.span is not None else () for row in kept]
     widths = [
@@ -134,14 +134,14 @@ def _line(row: Row, facts: Sequence[Piece], label: int, widths: Sequence[int], w
 
 
 def format_duration(ms: float) -> str:
-    """Write how long something took, so that a column of it is aligned."""
+    """Format a duration so that a column of them is aligned."""
     if ms < 10_000:
         return f"{ms:7.2f} ms"
     return f"{ms / 1000:7.2f} s " if ms < 600_000 else f"{ms / 60_000:7.1f} min"
 
 
 def timeline_bar(span: SentSpan, start_s: float, end_s: float, size: int) -> str:
-    """Draw when a span ran, between two times."""
+    """Draw when a span ran within an interval, as a bar of `size` characters."""
     whole = end_s - start_s
     if whole <= 0:
         return "━" * size

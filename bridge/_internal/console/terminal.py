@@ -102,19 +102,19 @@ def _encodable(text: str, stream: TextIO) -> str:
 
 
 def pluralized(quantity: int, one: str, more: str) -> str:
-    """Write a number of things."""
+    """Return a number with the matching form of the noun."""
     return f"{quantity} {one if quantity == 1 else more}"
 
 
 def printable(text: str) -> str:
-    """Write what a terminal would act upon, line ends and escapes above all, so that it can be read."""
+    """Escape control characters, such as line ends and ANSI escapes."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def display_width(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
+    """Return the number of terminal columns that a text takes."""
     if text.isascii():
         return len(text)
     return sum(map(_character_width, text))
@@ -127,7 +127,7 @@ def _character_width(character: str) -> int:
 
 
 def truncated(text: str, most: int) -> str:
-    """Return as much of a text as fits into so many cells; what is cut ends with an ellipsis."""
+    """Truncate a text to a number of columns; a truncated text ends with an ellipsis."""
     if display_width(text) <= most:
         return text
     kept, used = [], 1

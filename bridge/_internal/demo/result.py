@@ -1,4 +1,4 @@
-"""What the demo prints."""
+"""The text that the demo prints."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def result_text(
     transactions: Sequence[Mapping[str, Any]],
     errors: Sequence[Mapping[str, Any]],
 ) -> str:
-    """Return the headers that crossed, the tree with the error at its span, and the decision."""
-    lines = ["The headers that crossed from shop to stock:"]
+    """Return the propagated headers, the tree with the error at its span, and the sampling decision."""
+    lines = ["Headers propagated from shop to stock:"]
     lines += [f"  {name}: {value}" for name, value in answer["crossed"].items()]
     spans = sorted_spans(span for transaction in transactions for span in transaction_spans(transaction))
     for root in build_trees(spans, errors)[0]:
-        lines += ["", f"Trace {root.span.trace_id}, put together from {_transaction_count(transactions)}:", ""]
+        lines += ["", f"Trace {root.span.trace_id}, built from {_transaction_count(transactions)}:", ""]
         lines += ["  " + "".join(text for text, _ in line) for line in tree_lines(tree_rows(root), _columns)]
     lines += ["", f"Sampling decision: {_decision(answer)}", ""]
     return "\n".join(lines)
@@ -43,4 +43,4 @@ def _decision(answer: Mapping[str, Any]) -> str:
     dsc = parse_dsc(answer["crossed"].get("baggage", ""))
     sampled = {"true": "sampled", "false": "not sampled"}.get(dsc.get("sampled", ""), "deferred")
     numbers = f"sample_rand {dsc.get('sample_rand')} < sample_rate {dsc.get('sample_rate')}"
-    return f"{sampled}, because {numbers}; both services act on it"
+    return f"{sampled}, because {numbers}; both services use it"
