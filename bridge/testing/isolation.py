@@ -78,7 +78,7 @@ def _threads() -> Iterator[None]:
 @contextmanager
 def _runtime_context() -> Iterator[None]:
     # A context variable of its own, not only a Context: an event loop may have copied, or may keep for the next test,
-    # the values that the other variable has. In this one nobody has set anything, and afterwards nobody reads it.
+    # the values that the other variable has. This one has no values yet, and is not read afterwards.
     before = runtime_context()
     set_runtime_context(SentryRuntimeContext())
     token = context_api.attach(Context())

@@ -89,8 +89,8 @@ class Console(Watcher):
         with _guarded():
             self._left_out.pop(_trace_id_of(event), None)
             if event.get("type") != "transaction":
-                said, *place = event_pieces(event)
-                self._print([[said, (f"  dropped by {by}", "quiet"), *place]])
+                summary, *place = event_pieces(event)
+                self._print([[summary, (f"  dropped by {by}", "quiet"), *place]])
                 return
             spans = transaction_spans(event)
             took = format_duration(spans[0].duration_ms).strip()

@@ -66,8 +66,8 @@ def event_pieces(event: Mapping[str, Any]) -> Line:
     level, text = event.get("level") or "error", printable(event_summary(event))
     serious = level in ("error", "fatal")
     place = event_location(event)
-    said: Piece = (f"! {text}", "error") if serious else (f"· {printable(str(level))}: {text}", "warning")
-    return [said, (f"  {printable(place)}", "quiet")] if place else [said]
+    summary: Piece = (f"! {text}", "error") if serious else (f"· {printable(str(level))}: {text}", "warning")
+    return [summary, (f"  {printable(place)}", "quiet")] if place else [summary]
 
 
 def _folded_row(alike: FoldedSpans, guide: str) -> Row:

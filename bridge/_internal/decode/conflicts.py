@@ -64,9 +64,9 @@ def _decisions(parsed: ParsedHeaders) -> Iterator[Finding]:
         what = f"{SENTRY_TRACE} says {DECISIONS[ours.sampled]}, {TRACEPARENT} says {DECISIONS[not ours.sampled]}."
         effect = "sentry-trace decides for both, unless the receiver has two samplers."
         yield _conflict(what, effect, SENTRY_TRACE, TRACEPARENT)
-    told = parsed.dsc_sampled
-    if told is not None and told is not ours.sampled and not parsed.is_stale:
-        what = f"The flag is {_short(ours.sampled)}, sentry-sampled says {DECISIONS[told]}."
+    dsc_sampled = parsed.dsc_sampled
+    if dsc_sampled is not None and dsc_sampled is not ours.sampled and not parsed.is_stale:
+        what = f"The flag is {_short(ours.sampled)}, sentry-sampled says {DECISIONS[dsc_sampled]}."
         yield _conflict(what, "The flag decides; the members are forwarded unchanged.", SENTRY_TRACE, BAGGAGE)
 
 
