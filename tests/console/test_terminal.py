@@ -63,9 +63,9 @@ def test_a_closed_stream_is_no_terminal() -> None:
 
 
 def test_lines_are_coloured_by_role() -> None:
-    """A role gives a piece its colour; a piece without one stays plain, and no line ends in blanks."""
+    """A role gives a piece its colour; other pieces stay plain, empty ones print nothing, no line ends in blanks."""
     stream = io.StringIO()
-    Terminal(stream, {"FORCE_COLOR": "1"}).write([[("ERROR", "error"), (" lost  ", "")], []])
+    Terminal(stream, {"FORCE_COLOR": "1"}).write([[("ERROR", "error"), ("", "quiet"), (" lost  ", "")], []])
     assert stream.getvalue() == "\x1b[1;31mERROR\x1b[0m lost\n\n"
 
 

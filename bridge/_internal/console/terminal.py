@@ -77,7 +77,7 @@ def render(lines: Iterable[Line], *, coloured: bool) -> str:
 
 def _rendered(piece: Piece, coloured: bool) -> str:
     text, role = piece
-    style = _STYLES.get(role) if coloured else None
+    style = _STYLES.get(role) if coloured and text else None
     return text if style is None else f"\x1b[{style}m{text}\x1b[0m"
 
 
