@@ -99,7 +99,10 @@ FAULTS = [
     Fault(
         "processor-missing",
         "error",
-        SDK + "provider = TracerProvider()\n" + init(tracer_provider="provider") + "from bridge import _otel\n"
+        SDK
+        + "provider = TracerProvider()\n"
+        + init(tracer_provider="provider")
+        + "from bridge._internal import otel_private\n"
         "otel_private.take_off_span_processor(provider, otel_private.span_processors(provider)[0])\n",
     ),
     Fault(
