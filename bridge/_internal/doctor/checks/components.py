@@ -9,10 +9,10 @@ from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from bridge._internal.context.handoff import lost_patches, threads_are_carried
+from bridge._internal.context.handoff import lost_patches
 from bridge._internal.context.runtime import SentryRuntimeContext
 from bridge._internal.doctor.checks.check import Check, Finding, check, full_name
-from bridge._internal.doctor.problem import ERROR, INFO, WARNING
+from bridge._internal.doctor.problem import ERROR, WARNING
 from bridge._internal.foreign.span_processor import SentrySpanProcessor
 from bridge._internal.otel_private import is_disabled, is_shut_down_at_exit, span_processors, tracers
 from bridge._internal.propagation.propagator import SentryPropagator
@@ -217,22 +217,6 @@ def propagator_doubled(live: Live) -> Iterator[Finding]:
 
 
 @check(
-    "propagator-without-w3c",
-    INFO,
-    fix="Unset OTEL_PROPAGATORS, or name tracecontext and baggage beside bridge.",
-)
-def propagator_without_w3c(live: Live) -> Iterator[Finding]:
-    """`traceparent` is neither written nor read, as the propagators that were chosen do not."""
-    if live.client is None or not live.our_propagators:
-        return
-    if "traceparent" not in live.propagator.propagator.fields:
-        yield Finding(
-            "Nothing writes or reads traceparent.",
-            "Services that know OpenTelemetry alone do not continue the trace of this one.",
-        )
-
-
-@check(
     "context-replaced",
     ERROR,
     fix="Unset OTEL_PYTHON_CONTEXT or set it to bridge, and assign no runtime context after init().",
@@ -263,16 +247,6 @@ def context_not_ours(live: Live) -> Iterator[Finding]:
         )
 
 
-@check("threads-off", INFO, fix="Leave patch_threads at its default, or hand functions over with bridge.bind().")
-def threads_off(live: Live) -> Iterator[Finding]:
-    """`patch_threads=False`: what runs in threads and executors has no parent span and no scope of its caller."""
-    if live.options is not None and not live.options.patch_threads and not threads_are_carried():
-        yield Finding(
-            "patch_threads is off.",
-            "Threads and executors begin without the context of their caller: their spans are roots of other traces.",
-        )
-
-
 @check("thread-patch-lost", WARNING, fix="Call bridge.init() after whatever assigns to it.")
 def thread_patch_lost(live: Live) -> Iterator[Finding]:
     """Somebody assigned to `Thread.start` or `ThreadPoolExecutor.submit` after `init`."""
@@ -295,9 +269,7 @@ CHECKS: tuple[Check[Live], ...] = (
     processor_twice,
     propagator_replaced,
     propagator_doubled,
-    propagator_without_w3c,
     context_replaced,
     context_not_ours,
-    threads_off,
     thread_patch_lost,
 )

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from bridge._internal.delivery.envelope import ERROR_CATEGORY, SPAN_CATEGORY, TRANSACTION_CATEGORY
 from bridge._internal.delivery.outcomes import NETWORK_ERROR, SEND_ERROR
 from bridge._internal.doctor.checks.check import Check, Finding, check, full_name
-from bridge._internal.doctor.problem import ERROR, INFO, WARNING
+from bridge._internal.doctor.problem import ERROR, WARNING
 from bridge._internal.guard import fault_counts
 from bridge._internal.otel_private import exporter_url
 
@@ -30,13 +30,6 @@ def nothing_is_sent(live: Live) -> Iterator[Finding]:
     """There is no DSN and nothing else that takes what is recorded: no transport, Spotlight, console or processor."""
     if _has_no_target(live) and not live.other_processors:
         yield Finding("There is no DSN.", "What is recorded goes nowhere; headers are written and read.")
-
-
-@check("no-dsn", INFO, fix=_SET_A_DSN)
-def no_dsn(live: Live) -> Iterator[Finding]:
-    """There is no DSN; other processors get the spans, but errors go nowhere."""
-    if _has_no_target(live) and live.other_processors:
-        yield Finding("There is no DSN.", "Spans go to other processors only; errors and messages go nowhere.")
 
 
 def _has_no_target(live: Live) -> bool:
@@ -175,7 +168,6 @@ def faults(live: Live) -> Iterator[Finding]:
 
 CHECKS: tuple[Check[Live], ...] = (
     nothing_is_sent,
-    no_dsn,
     spans_go_nowhere,
     spans_sent_twice,
     exporter_not_read,

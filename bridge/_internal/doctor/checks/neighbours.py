@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bridge._internal.doctor.checks.check import Check, Finding, check, full_name
 from bridge._internal.doctor.checks.requirements import installed_version
 from bridge._internal.doctor.live import loaded, logfire_provider
-from bridge._internal.doctor.problem import ERROR, INFO, WARNING
-from bridge._internal.otel_private import is_shut_down_at_exit, span_processors, tracers
+from bridge._internal.doctor.problem import ERROR, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,24 +153,6 @@ def logfire_apart(live: Live) -> Iterator[Finding]:
 
 
 @check(
-    "other-provider",
-    INFO,
-    fix="If they should be in Sentry's traces, give that provider to init(tracer_provider=...), or make one of both.",
-)
-def other_provider(live: Live) -> Iterator[Finding]:
-    """Another provider of the SDK makes spans in this process; they are not in Sentry's transactions."""
-    if live.client is None:
-        return
-    for provider in live.other_providers:
-        made = tracers(provider)
-        if span_processors(provider) and is_shut_down_at_exit(provider) and made:
-            yield Finding(
-                f"There is another {full_name(provider)} with {len(made)} tracers and processors of its own.",
-                "Spans of those tracers are not in Sentry's transactions.",
-            )
-
-
-@check(
     "monkey-patched-late",
     ERROR,
     fix="Call monkey.patch_all() first thing in the program, before `import bridge` and bridge.init().",
@@ -231,7 +212,6 @@ CHECKS: tuple[Check[Live], ...] = (
     sentry_sdk_headers,
     ddtrace_headers,
     logfire_apart,
-    other_provider,
     monkey_patched_late,
     uwsgi_without_threads,
 )
