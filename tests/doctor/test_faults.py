@@ -220,9 +220,6 @@ FAULTS = [
         "uwsgi.opt, uwsgi.version = {'http': b':8000'}, b'2.0.28'\n" + INIT,
         "--enable-threads",
     ),
-    Fault("propagator-unknown", "error", "", "'b4'", {"OTEL_PROPAGATORS": "tracecontext,b4"}),
-    Fault("provider-unknown", "error", INIT, "'brigde'", {"OTEL_PYTHON_TRACER_PROVIDER": "brigde"}),
-    Fault("context-unknown", "warning", INIT, "'brigde'", {"OTEL_PYTHON_CONTEXT": "brigde"}),
     Fault("variable-misspelt", "warning", INIT, "SENTRY_TRACES_SAMPLE_RATE", {"SENTRY_TRACE_SAMPLE_RATE": "1.0"}),
     Fault("variable-misspelt", "warning", INIT, "BRIDGE_INSTRUMENTATIONS", {"BRIDGE_INSTRUMENTATION": "auto"}),
     Fault(

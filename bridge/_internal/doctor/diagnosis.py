@@ -35,9 +35,7 @@ def diagnose() -> list[Problem]:
         from bridge._internal.doctor.checks import process_checks
         from bridge._internal.doctor.live import gather
     except Exception as error:  # importing OpenTelemetry runs what variables and entry points name
-        if not any(problem.code == environment.propagator_unknown.code for problem in problems):
-            problems.append(_not_importable(error))
-        return worst_first(problems)
+        return worst_first([*problems, _not_importable(error)])
     with guard("doctor", "what is in force could not be read"):
         problems += run_checks(process_checks(), gather(environ))
     return worst_first(problems)

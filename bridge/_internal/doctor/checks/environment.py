@@ -30,55 +30,6 @@ _CORE = (DISTRIBUTION, "opentelemetry-api", "opentelemetry-sdk", "opentelemetry-
 _AUTO_INSTRUMENTATION = "opentelemetry/instrumentation/auto_instrumentation"
 
 
-@check(
-    "propagator-unknown",
-    ERROR,
-    fix="Correct the name, or install the package that it comes from.",
-)
-def propagator_unknown(environ: Environ) -> Iterator[Finding]:
-    """`OTEL_PROPAGATORS` names a propagator that is not installed; OpenTelemetry cannot be imported then."""
-    group = "opentelemetry_propagator"
-    for name in _names(environ, "OTEL_PROPAGATORS"):
-        if name.lower() == "none":
-            return
-        if not _is_entry_point(group, name):
-            yield Finding(
-                f"OTEL_PROPAGATORS names {name!r}, which is not installed.",
-                "`import opentelemetry.propagate` raises ValueError, so the program does not start.",
-                f"{propagator_unknown.fix} Installed are: {_known(group)}.",
-            )
-
-
-@check(
-    "provider-unknown",
-    ERROR,
-    fix="Correct the name (`bridge` is ours, `sdk_tracer_provider` the SDK's) or unset the variable.",
-)
-def provider_unknown(environ: Environ) -> Iterator[Finding]:
-    """`OTEL_PYTHON_TRACER_PROVIDER` names a provider that is not installed."""
-    name = environ.get("OTEL_PYTHON_TRACER_PROVIDER", "").strip()
-    if name and not _is_entry_point("opentelemetry_tracer_provider", name):
-        yield Finding(
-            f"OTEL_PYTHON_TRACER_PROVIDER names {name!r}, which is not installed.",
-            "OpenTelemetry raises at the first tracer that is asked for before a provider was set.",
-        )
-
-
-@check(
-    "context-unknown",
-    WARNING,
-    fix="Set OTEL_PYTHON_CONTEXT=bridge, or unset it: init() puts the same in place.",
-)
-def context_unknown(environ: Environ) -> Iterator[Finding]:
-    """`OTEL_PYTHON_CONTEXT` names a runtime context that is not installed; OpenTelemetry logs it and takes its own."""
-    name = environ.get("OTEL_PYTHON_CONTEXT", "").strip()
-    if name and not _is_entry_point("opentelemetry_context", name):
-        yield Finding(
-            f"OTEL_PYTHON_CONTEXT names {name!r}, which is not installed.",
-            "OpenTelemetry logs an error at every start and takes its own context instead.",
-        )
-
-
 @check("sdk-disabled", ERROR, fix="Unset OTEL_SDK_DISABLED.")
 def sdk_disabled(environ: Environ) -> Iterator[Finding]:
     """`OTEL_SDK_DISABLED=true`: every tracer is one that does nothing, so there are no spans."""
@@ -208,9 +159,6 @@ def no_site(environ: Environ) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Check[Environ], ...] = (
-    propagator_unknown,
-    provider_unknown,
-    context_unknown,
     sdk_disabled,
     variable_misspelt,
     requirement_unmet,
@@ -220,18 +168,6 @@ CHECKS: tuple[Check[Environ], ...] = (
     bridge_shadowed_here,
     no_site,
 )
-
-
-def _names(environ: Environ, variable: str) -> list[str]:
-    return [name.strip() for name in environ.get(variable, "").split(",") if name.strip()]
-
-
-def _is_entry_point(group: str, name: str) -> bool:
-    return bool(metadata.entry_points(group=group, name=name))
-
-
-def _known(group: str) -> str:
-    return ", ".join(sorted({point.name for point in metadata.entry_points(group=group)})) or "none"
 
 
 def _opentelemetry_distributions() -> set[str]:
