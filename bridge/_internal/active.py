@@ -46,7 +46,7 @@ def amended(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     return arguments if amend is None else amend(arguments)
 
 
-def have_amended(with_last_word: Amend | None) -> Amend | None:
+def set_amend(with_last_word: Amend | None) -> Amend | None:
     """Let something else, or nothing, have the last word; returns what had it."""
     global amend
     before, amend = amend, with_last_word

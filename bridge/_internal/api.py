@@ -17,27 +17,32 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
 from bridge._internal import active, install
 from bridge._internal.client import Client
 from bridge._internal.closing import close_at_exit
-from bridge._internal.context import scope as scopes_of
+from bridge._internal.context.context_values import active_span, attached, with_span, without_span
 from bridge._internal.context.handoff import patch_threads, unpatch_threads
 from bridge._internal.context.propagation_context import continue_for_process
-from bridge._internal.context.scope import Scope, ScopeData, attached, put, with_scopes, without_span
+from bridge._internal.context.scope import (
+    Scope,
+    ScopeData,
+    Scopes,
+    current_scope,
+    current_scopes,
+    find_scopes,
+    global_scope,
+    isolation_scope,
+    with_scopes,
+)
 from bridge._internal.delivery.transport import CLIENT
 from bridge._internal.dsn import Dsn
+from bridge._internal.foreign.span_view import SpanView, span_view
 from bridge._internal.guard import guard
 from bridge._internal.integrations.celery import support_celery
 from bridge._internal.options import Options, resolve
-from bridge._internal.otel_private import SPAN_KEY
 from bridge._internal.propagation.propagator import SentryPropagator
+from bridge._internal.tracing.block_error import record_block_error, record_block_error_as_otel
 from bridge._internal.tracing.decorator import decorate
-from bridge._internal.tracing.provider import Tracer, named
-from bridge._internal.tracing.span import (
-    NO_OP,
-    ORIGIN_MANUAL,
-    Span,
-    SpanView,
-    parent_of,
-    view,
-)
+from bridge._internal.tracing.light_spans import NO_OP
+from bridge._internal.tracing.provider import Tracer, with_op_and_source
+from bridge._internal.tracing.span import ORIGIN_MANUAL, Span
 from bridge._internal.wire.baggage import BAGGAGE
 from bridge._internal.wire.carrier import read_headers
 from bridge._internal.wire.sentry_trace import SENTRY_TRACE
@@ -247,7 +252,7 @@ def _start(
             span._activates = True
         return span
     with guard("tracing", "a span could not be started"):
-        given = named(attributes, op, source)
+        given = with_op_and_source(attributes, op, source)
         foreign = tracer.start_span(name, _where(parent), kind, given, links, start_time)
         return SpanView(foreign, activates=activates)
     return NO_OP
@@ -263,12 +268,12 @@ def _context_of(parent: Parent) -> Context:
         return parent
     where = context_api.get_current()
     if parent is None:
-        scopes = scopes_of.of()
-        own = scopes_of.Scopes(scopes.current, scopes.isolation, scopes.propagation)
+        scopes = current_scopes()
+        own = Scopes(scopes.current, scopes.isolation, scopes.propagation)
         return with_scopes(without_span(where), own)
     if isinstance(parent, SpanContext):
-        return put(where, SPAN_KEY, NonRecordingSpan(parent))
-    return put(where, SPAN_KEY, parent.viewed if isinstance(parent, Span) else parent)
+        return with_span(where, NonRecordingSpan(parent))
+    return with_span(where, parent.viewed if isinstance(parent, Span) else parent)
 
 
 class _TracedCall:
@@ -287,9 +292,8 @@ class _TracedCall:
 
     def end(self, span: trace_api.Span, error: BaseException | None) -> None:
         """Record what left the function, if it is an error, and end the span."""
-        ending = view(span) or span
-        if error is not None and isinstance(ending, Span):
-            ending._fail(error)
+        if error is not None:
+            record_block_error(span, error)
         span.end()
 
 
@@ -319,16 +323,22 @@ def _traced(func: F, name: str | None, op: str | None, attributes: types.Attribu
 
 @contextmanager
 def use_span(span: trace_api.Span | None, end_on_exit: bool = False) -> Iterator[trace_api.Span | None]:
-    """Make a span active for a block; `None` is no active span. An exception is recorded on the span."""
+    """Make a span active for a block; `None` is no active span.
+
+    An exception that leaves the block is recorded on the span: on a span of another provider as OpenTelemetry's own
+    `use_span` does.
+    """
     where = context_api.get_current()
     behind = span.viewed if isinstance(span, Span) else span
-    context = _context_of(None) if behind is None else put(where, SPAN_KEY, behind)
+    context = _context_of(None) if behind is None else with_span(where, behind)
     try:
         with attached(context):
             yield span
     except BaseException as error:
         if isinstance(span, Span):
-            span._fail(error)
+            record_block_error(span.viewed, error)
+        elif span is not None:
+            record_block_error_as_otel(span, error)
         raise
     finally:
         if end_on_exit and span is not None:
@@ -360,8 +370,8 @@ _DETACHED_PROPAGATOR = SentryPropagator()
 
 def get_current_span() -> Span | None:
     """Return the active local span, of either API, ended or not; `None` if there is none, or a remote parent only."""
-    span = parent_of(context_api.get_current())
-    return None if span is None else view(span)
+    span = active_span(context_api.get_current())
+    return None if span is None else span_view(span)
 
 
 def get_root_span(span: Span | None = None) -> Span | None:
@@ -407,57 +417,57 @@ def trace_meta_tags() -> str:
 
 def get_global_scope() -> Scope:
     """Return the scope that is under everything this process sends."""
-    return scopes_of.global_scope()
+    return global_scope()
 
 
 def get_isolation_scope() -> Scope:
     """Return the scope that the request or job which runs shares, whatever it runs in."""
-    return scopes_of.isolation_scope()
+    return isolation_scope()
 
 
 def get_current_scope() -> Scope:
     """Return a live view of the current scope: it writes to what is current where it is used."""
-    return scopes_of.current_scope()
+    return current_scope()
 
 
 def set_tag(key: str, value: Any) -> None:
     """Set a tag on the isolation scope."""
-    scopes_of.isolation_scope().set_tag(key, value)
+    isolation_scope().set_tag(key, value)
 
 
 def set_tags(tags: Mapping[str, Any]) -> None:
     """Set tags on the isolation scope."""
-    scopes_of.isolation_scope().set_tags(tags)
+    isolation_scope().set_tags(tags)
 
 
 def set_user(user: Mapping[str, Any] | None) -> None:
     """Set the user on the isolation scope; `None` unsets."""
-    scopes_of.isolation_scope().set_user(user)
+    isolation_scope().set_user(user)
 
 
 def set_context(key: str, value: Mapping[str, Any]) -> None:
     """Set a named block of data on the isolation scope."""
-    scopes_of.isolation_scope().set_context(key, value)
+    isolation_scope().set_context(key, value)
 
 
 def set_extra(key: str, value: Any) -> None:
     """Set a value of the extra data on the isolation scope."""
-    scopes_of.isolation_scope().set_extra(key, value)
+    isolation_scope().set_extra(key, value)
 
 
 def set_level(level: str | None) -> None:
     """Set the level on the isolation scope."""
-    scopes_of.isolation_scope().set_level(level)
+    isolation_scope().set_level(level)
 
 
 def set_attribute(key: str, value: Any) -> None:
     """Set an attribute on the isolation scope."""
-    scopes_of.isolation_scope().set_attribute(key, value)
+    isolation_scope().set_attribute(key, value)
 
 
 def set_attributes(attributes: Mapping[str, Any]) -> None:
     """Set attributes on the isolation scope."""
-    scopes_of.isolation_scope().set_attributes(attributes)
+    isolation_scope().set_attributes(attributes)
 
 
 def add_breadcrumb(
@@ -481,7 +491,7 @@ def add_breadcrumb(
         "timestamp": timestamp,
     }
     given = {key: value for key, value in fields.items() if value is not None}
-    scopes_of.isolation_scope().add_breadcrumb(crumb, hint, **given)
+    isolation_scope().add_breadcrumb(crumb, hint, **given)
 
 
 # Capture.
@@ -551,5 +561,5 @@ def _call_data(
 
 def last_event_id() -> str | None:
     """Return the id of the last error or message sent from this isolation scope."""
-    found = scopes_of.find(context_api.get_current())
+    found = find_scopes(context_api.get_current())
     return None if found is None else found.isolation.last_event_id

@@ -19,8 +19,8 @@ from bridge._internal.capture.scope_data import SDK, apply_scope
 from bridge._internal.capture.timestamps import rfc3339
 from bridge._internal.capture.trace_lifecycle import StreamedSpans, WholeTransactions
 from bridge._internal.capture.transaction import PayloadOptions
-from bridge._internal.context import scope as scopes_of
-from bridge._internal.context.scope import ScopeData, run_event_processors
+from bridge._internal.context.context_values import active_span
+from bridge._internal.context.scope import EMPTY, ScopeData, current_scopes, global_scope, run_event_processors
 from bridge._internal.delivery import outcomes as reasons
 from bridge._internal.delivery.backpressure import Backpressure
 from bridge._internal.delivery.custom import CustomTransport
@@ -38,13 +38,13 @@ from bridge._internal.propagation.trace_link import TraceLink, link_of, link_of_
 from bridge._internal.semantics.inference import infer
 from bridge._internal.tracing.error_origin import span_of_error
 from bridge._internal.tracing.open_segments import OpenSegments
-from bridge._internal.tracing.span import parent_of
+from bridge._internal.tracing.segment import segment_of
+from bridge._internal.tracing.span import Span
 from bridge._internal.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bridge._internal.capture.transaction import SpanLike
     from bridge._internal.context.scope import Attachment
     from bridge._internal.delivery.envelope import Envelope
     from bridge._internal.delivery.outcomes import Accounting
@@ -52,8 +52,10 @@ if TYPE_CHECKING:
     from bridge._internal.dsn import Dsn
     from bridge._internal.integrations.instrumentors import Instrumentation
     from bridge._internal.options import Options
+    from bridge._internal.sampling.decision import Decision
     from bridge._internal.semantics.inference import Semantics
-    from bridge._internal.tracing.segment import Decision, Segment
+    from bridge._internal.tracing.finished_span import EndedSpan
+    from bridge._internal.tracing.segment import Segment
 
 
 class Client:
@@ -168,12 +170,12 @@ class Client:
         if self.streams_spans:
             self._sender.worker.start()
 
-    def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
+    def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:
         """Send a local root with its finished children, off the caller's thread."""
         self.open_segments.discard(segment)
         self._lifecycle.segment_ended(segment, children, overflow)
 
-    def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
+    def spans_ended(self, segment: Segment, spans: list[EndedSpan]) -> None:
         """Send finished children by themselves, off the caller's thread."""
         self._lifecycle.spans_ended(segment, spans)
 
@@ -201,7 +203,7 @@ class Client:
     # Errors and messages.
 
     def capture_exception(
-        self, error: BaseException, hint: Mapping[str, Any] | None = None, call: ScopeData = scopes_of.EMPTY
+        self, error: BaseException, hint: Mapping[str, Any] | None = None, call: ScopeData = EMPTY
     ) -> str | None:
         """Send an exception; the id of the event, or `None` if it was not sent."""
         if not self.sends:
@@ -225,7 +227,7 @@ class Client:
         message: str,
         level: str | None = None,
         hint: Mapping[str, Any] | None = None,
-        call: ScopeData = scopes_of.EMPTY,
+        call: ScopeData = EMPTY,
     ) -> str | None:
         """Send a message; its level is the scope's, else `info`, where it is not given."""
         if not self.sends:
@@ -242,7 +244,7 @@ class Client:
         self,
         event: Mapping[str, Any],
         hint: Mapping[str, Any] | None = None,
-        call: ScopeData = scopes_of.EMPTY,
+        call: ScopeData = EMPTY,
     ) -> str | None:
         """Send an event of the user's making, completed from the scopes; its id, or `None` if it was not sent."""
         if not self.sends:
@@ -259,9 +261,9 @@ class Client:
         link: TraceLink | None,
         default_level: str | None,
     ) -> str | None:
-        scopes = scopes_of.of()
+        scopes = current_scopes()
         link = link or link_of(context_api.get_current(), self.options, is_current=True)
-        layers = (scopes_of.global_scope()._read(), scopes.isolation._read(), scopes.current, call)
+        layers = (global_scope()._read(), scopes.isolation._read(), scopes.current, call)
         self._complete(event, layers, link, default_level)
         processed = run_event_processors(event, hint, layers)
         if processed is None:
@@ -314,12 +316,12 @@ class Client:
 
     def _link_for(self, error: BaseException) -> TraceLink:
         where = context_api.get_current()
-        active = getattr(parent_of(where), "segment", None)
+        active = segment_of(active_span(where))
         span = span_of_error(error)
-        segment = getattr(span, "segment", None)
+        segment = segment_of(span)
         # Another root's span is of an earlier life of the same exception object, which is raised again here.
-        if segment is not None and active in (None, segment):
-            return link_of_span(span)
+        if span is not None and segment is not None and active in (None, segment):
+            return link_of_span(span, segment)
         return link_of(where, self.options, is_current=True)
 
     def _error_is_sampled(self) -> bool:
@@ -373,7 +375,7 @@ class Client:
             self._sender.worker.flush(seconds)
             self._closed = True
             self.collects_spans = False
-            self.open_segments.let_go_all()
+            self.open_segments.abandon_all()
             if isinstance(self._transport, HttpTransport | SpotlightTransport):
                 self._transport.stop_retrying()
             if self.options.console:
@@ -385,7 +387,7 @@ class Client:
     def accounting(self) -> Accounting:
         """Return where the spans are that were started sampled, since `init`."""
         for segment in self.open_segments.all():
-            segment.tell_started()
+            segment.report_started()
         return self.outcomes.accounting()
 
 
@@ -417,13 +419,13 @@ def _make_watcher(options: Options) -> Watcher:
 
 def _is_below_open_root(link: TraceLink) -> bool:
     """Whether the root that something was captured below is still to be sent."""
-    segment = getattr(link.span, "segment", None)
+    segment = segment_of(link.span)
     return segment is not None and segment.collects and not segment.closed
 
 
 def _transaction_of(link: TraceLink) -> Semantics | None:
     """Return the name, as it is now, of the transaction that an event belongs to, and where the name comes from."""
-    segment = getattr(link.span, "segment", None)
+    segment = segment_of(link.span)
     root = None if segment is None else segment.root
     return None if root is None else infer(root.name, root.kind, root.attributes or {}, custom_name=root.custom_name)
 
@@ -432,9 +434,8 @@ def _trace_context(link: TraceLink) -> dict[str, Any]:
     context = {"trace_id": f"{link.trace_id:032x}", "span_id": f"{link.span_id:016x}"}
     if link.parent_span_id is not None:
         context["parent_span_id"] = f"{link.parent_span_id:016x}"
-    op = getattr(link.span, "op", None)
-    if op:
-        context["op"] = op
+    if isinstance(link.span, Span) and link.span.op:
+        context["op"] = link.span.op
     return context
 
 

@@ -19,16 +19,16 @@ from bridge._internal.otel_private import (
     composed_propagators,
     context_variable,
     global_tracer_provider,
+    remove_span_processor,
     runtime_context,
     set_resource,
     set_runtime_context,
     span_processors,
-    take_off_span_processor,
 )
 from bridge._internal.propagation.propagator import SentryPropagator
 from bridge._internal.sampling.sampler import SentrySampler
+from bridge._internal.sampling.upstream import RemoteSpan
 from bridge._internal.tracing.provider import TracerProvider
-from bridge._internal.tracing.span import RemoteSpan
 from bridge._internal.wire.carrier import environment_carrier
 
 if TYPE_CHECKING:
@@ -119,10 +119,10 @@ def uninstall_provider(provider: trace_api.TracerProvider, options: Options, tim
     """Flush the processors that `init` added and take them off; our provider makes only unrecorded spans then."""
     for processor in span_processors(provider):
         if isinstance(processor, SentrySpanProcessor) and processor.serves_only(options):
-            take_off_span_processor(provider, processor)
+            remove_span_processor(provider, processor)
     for processor in options.span_processors:
         processor.force_flush(int(timeout_s * 1000))
-        take_off_span_processor(provider, processor)
+        remove_span_processor(provider, processor)
     if isinstance(provider, TracerProvider):
         provider.has_processors = bool(span_processors(provider))
         provider.configure(None, SentrySampler(), None)

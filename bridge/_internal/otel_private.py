@@ -59,10 +59,8 @@ __all__ = [
     "global_tracer_provider",
     "is_disabled",
     "is_shut_down_at_exit",
-    "put_clock_of_sdk",
-    "put_span_processors",
-    "put_tracer_provider",
     "record_end_metrics",
+    "remove_span_processor",
     "root_sampler",
     "runtime_context",
     "sampler_from_environment",
@@ -72,10 +70,12 @@ __all__ = [
     "set_items",
     "set_resource",
     "set_runtime_context",
+    "set_sdk_clock",
+    "set_span_processors",
+    "set_tracer_provider",
     "shared_attributes",
     "span_limits",
     "span_processors",
-    "take_off_span_processor",
     "trace_id_is_random",
     "tracer_provider_is_fixed",
     "tracers",
@@ -114,7 +114,7 @@ def tracer_provider_is_fixed() -> bool:
     return _trace_api._TRACER_PROVIDER_SET_ONCE._done
 
 
-def put_tracer_provider(provider: TracerProvider | None, *, fixed: bool) -> None:
+def set_tracer_provider(provider: TracerProvider | None, *, fixed: bool) -> None:
     """Put another global provider, or none, in place, and let OpenTelemetry refuse or take the next one."""
     _trace_api._TRACER_PROVIDER = provider
     _trace_api._TRACER_PROVIDER_SET_ONCE._done = fixed
@@ -147,7 +147,7 @@ def unbinding_proxies() -> Iterator[None]:
             proxy._real_tracer = None
 
 
-def put_clock_of_sdk(time_ns: Callable[[], int]) -> Callable[[], int]:
+def set_sdk_clock(time_ns: Callable[[], int]) -> Callable[[], int]:
     """Let the SDK's own spans and events go by another clock; returns the one before.
 
     `opentelemetry.sdk.trace.time_ns`, seen in 1.40 to 1.45.
@@ -169,7 +169,7 @@ def span_processors(provider: Any) -> tuple[Any, ...]:
     return tuple(getattr(getattr(sdk_provider(provider), "_active_span_processor", None), "_span_processors", ()))
 
 
-def take_off_span_processor(provider: Any, processor: Any) -> None:
+def remove_span_processor(provider: Any, processor: Any) -> None:
     """Take a processor off an SDK provider; one that is not there is no error."""
     active = getattr(sdk_provider(provider), "_active_span_processor", None)
     if active is None or not hasattr(active, "_span_processors"):
@@ -178,7 +178,7 @@ def take_off_span_processor(provider: Any, processor: Any) -> None:
         active._span_processors = tuple(p for p in active._span_processors if p is not processor)
 
 
-def put_span_processors(provider: Any, processors: tuple[Any, ...]) -> None:
+def set_span_processors(provider: Any, processors: tuple[Any, ...]) -> None:
     """Give an SDK provider these processors and no others."""
     active = getattr(provider, "_active_span_processor", None)
     if active is None or not hasattr(active, "_span_processors"):

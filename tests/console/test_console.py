@@ -19,7 +19,6 @@ from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.trace import SpanKind, StatusCode
 
 import bridge
-from bridge._internal.console import terminal as paper
 from bridge.testing import BridgeCapture, ManualClock, capture
 
 LIFECYCLES = ["static", "stream"]
@@ -44,13 +43,9 @@ def _plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(params=["rich", "plain"])
-def err(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Stream:
-    """Standard error of a program that has rich, and of one that has not."""
-    if request.param == "rich":
-        pytest.importorskip("rich", reason="rich is not installed (extra: console)")
-    else:
-        monkeypatch.setattr(paper, "find_spec", lambda name: None)
+@pytest.fixture
+def err() -> Stream:
+    """Standard error of the program."""
     return Stream()
 
 
@@ -119,11 +114,11 @@ def test_it_needs_no_dsn(err: Stream, lifecycle: Any) -> None:
 
 
 def test_who_does_not_use_it_pays_nothing() -> None:
-    """Neither the console nor rich is imported by `init()`."""
+    """The console is not imported by `init()`."""
     program = (
         "import sys, bridge; bridge.init(traces_sample_rate=1.0, transport=print)\n"
         "rooms = 'bridge._internal.console.console', 'bridge._internal.console.rendering'\n"
-        "assert not {'rich', *rooms} & set(sys.modules)"
+        "assert not set(rooms) & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
 

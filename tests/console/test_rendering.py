@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bridge._internal.console.rendering import bar, cells, counted, cut, duration, event_pieces, printable, rows, table
+from bridge._internal.console.rendering import bar, duration, event_pieces, rows, table
+from bridge._internal.console.terminal import cells, counted, cut, printable
 from bridge._internal.console.tree import Node, SentSpan, in_order, raised_at, sent_span, what_happened, with_events
 
 

@@ -103,7 +103,7 @@ FAULTS = [
         + "provider = TracerProvider()\n"
         + init(tracer_provider="provider")
         + "from bridge._internal import otel_private\n"
-        "otel_private.take_off_span_processor(provider, otel_private.span_processors(provider)[0])\n",
+        "otel_private.remove_span_processor(provider, otel_private.span_processors(provider)[0])\n",
     ),
     Fault(
         "processor-twice",

@@ -9,21 +9,20 @@ from bridge._internal import sources
 from bridge._internal.capture.ignore_spans import is_ignored, without_ignored
 from bridge._internal.capture.span_v2 import segment_attributes, streamed_span
 from bridge._internal.capture.transaction import transaction_payload
-from bridge._internal.context import scope as scopes_of
-from bridge._internal.context.scope import run_event_processors
+from bridge._internal.context.scope import global_scope, run_event_processors
 from bridge._internal.delivery import outcomes as reasons
 from bridge._internal.delivery.containers import span_containers
 from bridge._internal.delivery.envelope import SPAN_CATEGORY, TRANSACTION, TRANSACTION_CATEGORY, Item
-from bridge._internal.foreign.adopted_span import readable
+from bridge._internal.foreign.adopted_span import finished_spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bridge._internal.capture.ignore_spans import NameAndOp
-    from bridge._internal.capture.transaction import SpanLike
     from bridge._internal.context.scope import ScopeData
     from bridge._internal.delivery.envelope import Envelope
     from bridge._internal.delivery.sender import Sender
+    from bridge._internal.tracing.finished_span import EndedSpan, FinishedSpan
     from bridge._internal.tracing.segment import Segment
 
 
@@ -33,10 +32,10 @@ class Lifecycle(Protocol):
     streams: bool
     category: str
 
-    def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
+    def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:
         """Send a local root that has ended, with those of its children that were not sent yet."""
 
-    def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
+    def spans_ended(self, segment: Segment, spans: list[EndedSpan]) -> None:
         """Send finished children of a root that may be open."""
 
 
@@ -49,29 +48,29 @@ class WholeTransactions:
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
 
-    def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
+    def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:
         """Queue the transaction of a root that has ended."""
         if overflow:
             self._sender.outcomes.lost(reasons.BUFFER_OVERFLOW, SPAN_CATEGORY, overflow)
         job = partial(self._envelopes, segment, segment.root, children, layers_of(segment), overflow)
         self._sender.submit(job, _losses(len(children)))
 
-    def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
+    def spans_ended(self, segment: Segment, spans: list[EndedSpan]) -> None:
         """Children go with their root."""
         raise NotImplementedError  # pragma: no cover - asked only of what streams
 
     def _envelopes(
         self,
         segment: Segment,
-        root: SpanLike,
-        children: Sequence[SpanLike],
+        root: FinishedSpan,
+        children: Sequence[EndedSpan],
         layers: Sequence[ScopeData],
         overflow: int,
     ) -> list[Envelope]:
         sender, options, watcher = self._sender, self._sender.options, self._sender.watcher
         event: dict[str, Any] | None = transaction_payload(
             root,
-            readable(children),
+            finished_spans(children),
             event_id=sources.current.transaction_id(),
             layers=layers,
             options=sender.payload_options,
@@ -118,22 +117,22 @@ class StreamedSpans:
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
 
-    def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
+    def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:
         """Queue what is left of a segment, the root last."""
         self.spans_ended(segment, [*children, segment.root])
 
-    def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
+    def spans_ended(self, segment: Segment, spans: list[EndedSpan]) -> None:
         """Queue spans of one segment."""
         job = partial(self._envelopes, segment, spans, layers_of(segment))
         self._sender.submit(job, {SPAN_CATEGORY: len(spans)})
 
-    def _envelopes(self, segment: Segment, spans: Sequence[SpanLike], layers: Sequence[ScopeData]) -> list[Envelope]:
+    def _envelopes(self, segment: Segment, spans: Sequence[EndedSpan], layers: Sequence[ScopeData]) -> list[Envelope]:
         sender, root = self._sender, segment.first.root
         options = sender.payload_options
         common = segment_attributes(root, layers=layers, options=options)
         made = [
             streamed_span(span, is_segment=span is root, common=common, layers=layers, options=options)
-            for span in readable(spans)
+            for span in finished_spans(spans)
         ]
         containers, too_large = span_containers(chosen_spans(sender, made, _name_and_op_v2))
         sender.outcomes.lost(reasons.SEND_ERROR, SPAN_CATEGORY, too_large)
@@ -142,7 +141,7 @@ class StreamedSpans:
 
 def layers_of(segment: Segment) -> tuple[ScopeData, ScopeData, ScopeData]:
     """Return the scopes that a segment is sent with, the global one first: those of its root, not the caller's."""
-    return scopes_of.global_scope()._read(), segment.scopes.isolation._read(), segment.current_scope
+    return global_scope()._read(), segment.scopes.isolation._read(), segment.current_scope
 
 
 def chosen_spans(

@@ -9,19 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from bridge._internal.console.pending import FinishedTree, WaitingEvents, WaitingSegments
-from bridge._internal.console.rendering import (
-    Row,
-    bar,
-    cells,
-    counted,
-    cut,
-    duration,
-    event_pieces,
-    printable,
-    rows,
-    table,
-)
-from bridge._internal.console.terminal import has_rich, paper_for
+from bridge._internal.console.rendering import Row, bar, duration, event_pieces, rows, table
+from bridge._internal.console.terminal import Terminal, cells, counted, cut, printable
 from bridge._internal.console.tree import in_order, sent_span, spans_of, with_events
 from bridge._internal.delivery.envelope import EVENT, SPAN_CONTAINER, TRANSACTION
 from bridge._internal.delivery.observer import Watcher
@@ -31,7 +20,7 @@ from bridge._internal.guard import guard
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bridge._internal.console.rendering import Line, Piece
+    from bridge._internal.console.terminal import Line, Piece
     from bridge._internal.console.tree import SentSpan
     from bridge._internal.delivery.envelope import Envelope
     from bridge._internal.options import Options
@@ -55,8 +44,6 @@ class Console(Watcher):
     """
 
     def __init__(self) -> None:
-        if has_rich():
-            import rich.console  # noqa: F401 - here, and not in the worker's thread, beside which a process may fork
         self._begin_anew()
         reset_in_children(self)
 
@@ -197,10 +184,10 @@ class Console(Watcher):
         stream = sys.stderr
         if stream is None:  # a program without a console, on Windows
             return
-        paper = paper_for(stream)
-        drawn = lines(paper.width)
+        terminal = Terminal(stream)
+        drawn = lines(terminal.width)
         try:
-            paper.write(drawn)
+            terminal.write(drawn)
         except (OSError, ValueError):  # it is closed, or its reader has gone; the log goes there too
             return
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from bridge._internal.console.terminal import cells, cut, printable
 from bridge._internal.console.tree import Node, raised_at, what_happened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from bridge._internal.console.terminal import Line, Piece
     from bridge._internal.console.tree import SentSpan
-
-Piece: TypeAlias = tuple[str, str]
-"""A text and its role: what it is, for whoever gives it a colour."""
-Line: TypeAlias = list[Piece]
 
 _BELOW = {"": "", "├─ ": "│  ", "└─ ": "   "}
 _ALIKE = 5
@@ -149,41 +146,3 @@ def bar(span: SentSpan, start_s: float, end_s: float, size: int) -> str:
     first = min(size - 1, max(0, int((span.started_s - start_s) / whole * size)))
     length = max(1, round((span.ended_s - span.started_s) / whole * size))
     return " " * first + "━" * min(length, size - first)
-
-
-def counted(quantity: int, one: str, more: str) -> str:
-    """Write a number of things."""
-    return f"{quantity} {one if quantity == 1 else more}"
-
-
-def printable(text: str) -> str:
-    """Write what a terminal would act upon, line ends and escapes above all, so that it can be read."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def cells(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
-    if text.isascii():
-        return len(text)
-    return sum(map(_cells_of, text))
-
-
-def _cells_of(character: str) -> int:
-    if unicodedata.combining(character) or unicodedata.category(character) == "Me":
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def cut(text: str, most: int) -> str:
-    """Return as much of a text as fits into so many cells; what is cut ends with an ellipsis."""
-    if cells(text) <= most:
-        return text
-    kept, used = [], 1
-    for character in text:
-        used += _cells_of(character)
-        if used > most:
-            break
-        kept.append(character)
-    return "".join(kept).rstrip() + "…"

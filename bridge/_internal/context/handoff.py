@@ -14,7 +14,7 @@ import wrapt
 from opentelemetry import context as context_api
 from opentelemetry.context.context import Context
 
-from bridge._internal.context.scope import attached
+from bridge._internal.context.context_values import attached
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,15 +19,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
-from opentelemetry.context.context import Context
 
-from bridge._internal import active
+from bridge._internal import active, sources
+from bridge._internal.context.context_values import attached, with_value, without_span
 from bridge._internal.context.propagation_context import PropagationContext
 from bridge._internal.guard import report_fault
 from bridge._internal.otel_private import SPAN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from opentelemetry.context.context import Context
+    from opentelemetry.trace import Span
 
     EventProcessor = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None]
 
@@ -181,8 +184,6 @@ class Scope:
 
         `before_breadcrumb` may change or drop it. The oldest go when there are more than `max_breadcrumbs`.
         """
-        from bridge._internal.context.breadcrumb import make_breadcrumb
-
         options = active.options()
         hook = None if options is None else options.before_breadcrumb
         kept = _DEFAULT_MAX_BREADCRUMBS if options is None else options.max_breadcrumbs
@@ -216,6 +217,27 @@ class Scope:
     def clear(self) -> None:
         """Remove everything from this layer."""
         self._write(lambda _: EMPTY)
+
+
+def make_breadcrumb(
+    fields: Mapping[str, Any],
+    hint: dict[str, Any],
+    before_breadcrumb: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None] | None,
+) -> dict[str, Any] | None:
+    """Return the breadcrumb with its defaults, after the user's hook; `None` if the hook dropped it.
+
+    A hook that raises is skipped and logged.
+    """
+    crumb = {key: value for key, value in fields.items() if value is not None}
+    crumb.setdefault("timestamp", sources.current.time_ns() / 1e9)
+    crumb.setdefault("type", "default")
+    if before_breadcrumb is None:
+        return crumb
+    try:
+        return before_breadcrumb(crumb, hint)
+    except Exception as error:  # a user's callback: skipped and logged
+        report_fault("context", "before_breadcrumb raised; the breadcrumb was kept as it was", error)
+        return crumb
 
 
 class SharedScope(Scope):
@@ -274,7 +296,7 @@ class Scopes:
         current: ScopeData,
         isolation: IsolationScope,
         propagation: PropagationContext,
-        owner: Any = None,
+        owner: object = None,
         nested: bool = False,
     ) -> None:
         self.current = current
@@ -283,57 +305,63 @@ class Scopes:
         self.owner = owner
         self.nested = nested  # written within a new_scope() or isolation_scope() of the owner's block
 
-    def fork(self, owner: Any, remote: Any = None, *, for_request: bool = False) -> Scopes:
+    def fork(self, owner: object, remote: Span | None = None, *, for_request: bool = False) -> Scopes:
         """Return the same data behind an isolation scope and a trace of its own, or the upstream's trace."""
         isolation = self.isolation.fork(for_request=for_request)
         fresh = remote is not None or for_request
         propagation = PropagationContext(remote) if fresh else self.propagation.forked()
         return Scopes(self.current, isolation, propagation, owner)
 
-    def for_root_of_request(self, remote: Any) -> Scopes:
+    def for_root_of_request(self, remote: Span | None) -> Scopes:
         """Return the scopes of a request whose root starts here: these, if they wait for one, else a fork."""
         if self.isolation.claim():
             return self
         return Scopes(self.current, self.isolation.fork_beside(), PropagationContext(remote))
 
 
-def put(context: Context, key: str, value: object) -> Context:
-    """Return a copy of the Context with one value more; one copy of the dict where `set_value` makes two."""
-    derived = Context(context)
-    dict.__setitem__(derived, key, value)
-    return derived
+def remembered_scopes(span: object) -> Scopes | None:
+    """Return the scopes that were in force where a span started, if they were noted on it, of any provider."""
+    scopes: Scopes | None = getattr(span, "_bridge_scopes", None)
+    return scopes
 
 
-def find(context: Context) -> Scopes | None:
+def remember_scopes(span: object, scopes: Scopes | None) -> None:
+    """Note on a span the scopes that are in force where it starts."""
+    vars(span)["_bridge_scopes"] = scopes
+
+
+def find_scopes(context: Context) -> Scopes | None:
     """Return the scopes in force in a Context (rules 1 to 3), or `None`."""
     entry: Any = context.get(SCOPES_KEY)
     span = context.get(SPAN_KEY)
     if span is not None and (entry is None or entry.owner is not span):
-        remembered: Scopes | None = getattr(span, "_bridge_scopes", None)
+        remembered = remembered_scopes(span)
         if remembered is not None:
             return remembered
     return entry  # type: ignore[no-any-return]  # the value type of a Context is object
 
 
-def of(context: Context | None = None) -> Scopes:
+def current_scopes(context: Context | None = None) -> Scopes:
     """Return the scopes in force, making a fresh isolation scope where there is none (rule 4).
 
     With no Context given it is the current one, and what was made is kept for as long as that is attached. A fresh
     scope for a Context that is not attached belongs to the caller alone.
     """
-    where = context_api.get_current() if context is None else context
-    found = find(where)
+    is_current = context is None or context is context_api.get_current()
+    if context is None:
+        context = context_api.get_current()
+    found = find_scopes(context)
     if found is not None:
         return found
-    made = Scopes(EMPTY, IsolationScope(), PropagationContext(of_process=True), owner=where.get(SPAN_KEY))
-    if context is None or context is context_api.get_current():
-        context_api.attach(with_scopes(where, made))  # no token: whoever attached `where` restores
+    made = Scopes(EMPTY, IsolationScope(), PropagationContext(of_process=True), owner=context.get(SPAN_KEY))
+    if is_current:
+        context_api.attach(with_scopes(context, made))  # no token: the detach of that Context restores
     return made
 
 
 def with_scopes(context: Context, scopes: Scopes) -> Context:
     """Return the Context with this entry."""
-    return put(context, SCOPES_KEY, scopes)
+    return with_value(context, SCOPES_KEY, scopes)
 
 
 class CurrentScope(Scope):
@@ -342,18 +370,18 @@ class CurrentScope(Scope):
     __slots__ = ()
 
     def _read(self) -> ScopeData:
-        found = find(context_api.get_current())
+        found = find_scopes(context_api.get_current())
         return EMPTY if found is None else found.current
 
     def _write(self, change: Callable[[ScopeData], ScopeData]) -> None:
-        scopes = of()
+        scopes = current_scopes()
         context = context_api.get_current()
-        span: Any = context.get(SPAN_KEY)
+        span = context.get(SPAN_KEY)
         nested = scopes.nested and scopes.owner is span
         data = change(scopes.current)
         entry = Scopes(data, scopes.isolation, scopes.propagation, span, nested)
         context_api.attach(with_scopes(context, entry))  # no token: the enclosing detach undoes the write
-        note = getattr(span, "_note_own_scope", None)
+        note = getattr(span, "_bridge_note_own_scope", None)
         if note is not None and not nested:
             note(data)
 
@@ -369,7 +397,7 @@ def global_scope() -> SharedScope:
 
 def isolation_scope() -> IsolationScope:
     """Return the isolation scope of the request or job that runs."""
-    return of().isolation
+    return current_scopes().isolation
 
 
 def current_scope() -> CurrentScope:
@@ -380,7 +408,7 @@ def current_scope() -> CurrentScope:
 @contextmanager
 def new_scope() -> Iterator[Scope]:
     """Fork the current scope for a block; what is written to it there is gone afterwards."""
-    context, scopes = context_api.get_current(), of()
+    context, scopes = context_api.get_current(), current_scopes()
     entry = Scopes(scopes.current, scopes.isolation, scopes.propagation, context.get(SPAN_KEY), nested=True)
     with attached(with_scopes(context, entry)):
         yield _current_scope
@@ -389,7 +417,7 @@ def new_scope() -> Iterator[Scope]:
 @contextmanager
 def new_isolation_scope() -> Iterator[IsolationScope]:
     """Fork the isolation scope and the current scope for a block, with a fresh trace."""
-    context, scopes = context_api.get_current(), of()
+    context, scopes = context_api.get_current(), current_scopes()
     entry = scopes.fork(context.get(SPAN_KEY))
     entry.nested = True
     with attached(with_scopes(context, entry)):
@@ -399,25 +427,10 @@ def new_isolation_scope() -> Iterator[IsolationScope]:
 @contextmanager
 def new_trace() -> Iterator[None]:
     """Start from a fresh trace for a block, with no span active; the scopes stay."""
-    context, scopes = context_api.get_current(), of()
+    context, scopes = context_api.get_current(), current_scopes()
     entry = Scopes(scopes.current, scopes.isolation, PropagationContext(), nested=True)
     with attached(with_scopes(without_span(context), entry)):
         yield
-
-
-def without_span(context: Context) -> Context:
-    """Return the Context with no span active."""
-    return Context({key: value for key, value in context.items() if key != SPAN_KEY})
-
-
-@contextmanager
-def attached(context: Context) -> Iterator[None]:
-    """Make a Context current for a block."""
-    token = context_api.attach(context)
-    try:
-        yield
-    finally:
-        context_api.detach(token)
 
 
 def run_event_processors(

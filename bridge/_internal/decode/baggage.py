@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from bridge._internal.console.rendering import counted
+from bridge._internal.console.terminal import counted
 from bridge._internal.decode.parser import baggage_of, user_baggage_of
 from bridge._internal.decode.report import Explained, Fact, Problem, malformed, share
 from bridge._internal.wire.baggage import BAGGAGE, MAX_BYTES, MAX_MEMBERS, SENTRY_PREFIX, split_baggage

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from bridge._internal.console.terminal import is_terminal, paper_for
+from bridge._internal.console.terminal import Terminal, is_terminal
 from bridge._internal.decode.decoder import decode
 from bridge._internal.decode.input import UnreadableError, read_arguments, read_text
 from bridge._internal.decode.text import report_lines
@@ -32,8 +32,8 @@ def run_decode(arguments: Sequence[str], *, as_json: bool, rate: float | None, o
     if as_json:
         sys.stdout.write(json.dumps(report.as_json(), indent=2) + "\n")
     else:
-        paper = paper_for(sys.stdout)
-        paper.write(list(report_lines(report, paper.width)))
+        terminal = Terminal(sys.stdout)
+        terminal.write(report_lines(report, terminal.width))
     return FINE if report.is_fine else WRONG
 
 

@@ -19,8 +19,8 @@ from bridge._internal.decode.report import Outcome
 from bridge._internal.otel_private import SPAN_KEY
 from bridge._internal.propagation.propagator import SentryPropagator
 from bridge._internal.sampling.sampler import SentrySampler, sample_rand_for
+from bridge._internal.sampling.upstream import RemoteSpan
 from bridge._internal.tracing.provider import TracerProvider
-from bridge._internal.tracing.span import RemoteSpan
 from bridge._internal.wire.carrier import READ, TRACEPARENT
 from bridge._internal.wire.sentry_trace import SENTRY_TRACE
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.trace import TraceFlags
 
-from bridge._internal.console.rendering import counted
+from bridge._internal.console.terminal import counted
 from bridge._internal.decode.parser import w3c_context
 from bridge._internal.decode.report import DECISIONS, Explained, Fact, Problem, malformed
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG

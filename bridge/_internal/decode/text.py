@@ -5,13 +5,13 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from bridge._internal.console.rendering import cells, cut, printable
+from bridge._internal.console.terminal import cells, cut, printable
 from bridge._internal.decode.report import DECISIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bridge._internal.console.rendering import Line
+    from bridge._internal.console.terminal import Line
     from bridge._internal.decode.report import Explained, Fact, Outcome, Problem, Report
 
 _VALUE = 34

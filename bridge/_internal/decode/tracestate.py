@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge._internal.console.rendering import counted
+from bridge._internal.console.terminal import counted
 from bridge._internal.decode.parser import trace_state_of
 from bridge._internal.decode.report import DECISIONS, Explained, Fact, Problem, malformed, share
 from bridge._internal.wire.tracestate import (

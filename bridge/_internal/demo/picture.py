@@ -11,7 +11,7 @@ from bridge._internal.wire.baggage import parse_dsc
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bridge._internal.console.rendering import Piece
+    from bridge._internal.console.terminal import Piece
     from bridge._internal.console.tree import SentSpan
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from bridge._internal.doctor.problem import ERROR, INFO, WARNING, Problem, Severity
 
@@ -63,13 +63,6 @@ def as_text(report: Report, *, coloured: bool = False) -> str:
         lines.append(_row(f"test {one.kind}", f"{status}, {one.answer}; event {one.event_id}, trace {one.trace_id}"))
     lines += ["", *_verdict(report.problems, coloured=coloured)]
     return "\n".join(lines) + "\n"
-
-
-def colours_wanted(stream: IO[str], environ: Mapping[str, str]) -> bool:
-    """Tell whether to colour: `NO_COLOR` and `FORCE_COLOR` decide, else whether it is a terminal."""
-    if environ.get("NO_COLOR"):
-        return False
-    return bool(environ.get("FORCE_COLOR")) or stream.isatty()
 
 
 def _facts(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bridge._internal.console.terminal import wants_colours
 from bridge._internal.doctor.diagnosis import diagnose, worst_first
 from bridge._internal.doctor.problem import ERROR, Problem
-from bridge._internal.doctor.report import Report, as_json, as_text, colours_wanted
+from bridge._internal.doctor.report import Report, as_json, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +32,7 @@ def run_doctor(*, app: str | None = None, json: bool = False, send: bool = False
     if json:
         sys.stdout.write(as_json(report))
     else:
-        sys.stdout.write(as_text(report, coloured=colours_wanted(sys.stdout, os.environ)))
+        sys.stdout.write(as_text(report, coloured=wants_colours(sys.stdout, os.environ)))
     return report.exit_code
 
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 import wrapt
 from opentelemetry import context as context_api
 
+from bridge._internal.context.context_values import with_span, with_value
 from bridge._internal.context.runtime import BODY_KEY
-from bridge._internal.context.scope import put
-from bridge._internal.otel_private import SPAN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -78,7 +77,7 @@ def decorate(func: F, new_call: Callable[[], Call]) -> F:
 
 
 def _active(span: Span) -> Context:
-    return put(context_api.get_current(), SPAN_KEY, span)
+    return with_span(context_api.get_current(), span)
 
 
 def _around_call(call: Call, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -115,7 +114,7 @@ class _Body:
     __slots__ = ("_context", "_token")
 
     def __init__(self, span: Span) -> None:
-        self._context = put(_active(span), BODY_KEY, object())
+        self._context = with_value(_active(span), BODY_KEY, object())
 
     def __enter__(self) -> None:
         self._token = context_api.attach(self._context)

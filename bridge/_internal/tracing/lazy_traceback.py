@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SAYS_MORE = (SyntaxError, NameError, AttributeError, ImportError)
 
 
-class Stack:
+class LazyTraceback:
     """An exception's stack without its frames, which would keep the locals of the program alive."""
 
     __slots__ = ("_last_line", "_steps")

@@ -44,18 +44,18 @@ class OpenSegments:
         with self._lock:
             self._since[segment] = now
         if now >= self._next_look or len(self._since) > self._max_open:
-            self._let_go(now)
+            self._evict(now)
 
-    def _let_go(self, now: float) -> None:
-        let_go = []
+    def _evict(self, now: float) -> None:
+        evicted = []
         with self._lock:
             self._next_look = now + self._max_age_s / _LOOKS_PER_AGE
             while self._since and (
                 len(self._since) > self._max_open or now - next(iter(self._since.values())) > self._max_age_s
             ):
-                let_go.append(self._since.popitem(last=False)[0])
-        for oldest in let_go:
-            oldest.let_go()
+                evicted.append(self._since.popitem(last=False)[0])
+        for oldest in evicted:
+            oldest.abandon()
 
     def discard(self, segment: Segment) -> None:
         """Forget a root that has ended."""
@@ -67,11 +67,11 @@ class OpenSegments:
         with self._lock:
             return list(self._since)
 
-    def let_go_all(self) -> None:
+    def abandon_all(self) -> None:
         """Count everything that is open as lost: nobody will send it any more."""
         for segment in self.all():
             self.discard(segment)
-            segment.let_go()
+            segment.abandon()
 
     def reset_after_fork(self) -> None:
         """Leave to the parent what is the parent's."""

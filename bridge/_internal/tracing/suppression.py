@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from opentelemetry import context as context_api
 from opentelemetry.trace import SpanKind
 
-from bridge._internal.context.scope import attached
+from bridge._internal.context.context_values import attached
 from bridge._internal.otel_private import SUPPRESS_HTTP_INSTRUMENTATION_KEY, SUPPRESS_INSTRUMENTATION_KEY
 from bridge._internal.semantics.inference import outgoing_url
 

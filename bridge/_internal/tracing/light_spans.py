@@ -1,0 +1,65 @@
+"""Spans that record nothing: decided against, or not traced at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, SpanContext, SpanKind
+
+from bridge._internal.tracing.span import LocalSpan, Span
+
+if TYPE_CHECKING:
+    from opentelemetry import trace as trace_api
+    from opentelemetry.util import types
+
+    from bridge._internal.context.scope import Scopes
+    from bridge._internal.tracing.provider import Tracer
+    from bridge._internal.tracing.segment import Segment
+
+
+class UnsampledSpan(LocalSpan, NonRecordingSpan):
+    """A span that was decided against, or that is deferred: valid ids and a decision to pass on, nothing more.
+
+    It keeps what it was started with, by reference, for the DSC's name and for `trace_propagation_targets`. Its ids are
+    made when somebody asks: most are never asked, and they are most of its cost (benchmarks/spans.py).
+    """
+
+    def __init__(
+        self,
+        tracer: Tracer,
+        segment: Segment,
+        name: str,
+        kind: SpanKind,
+        attributes: types.Attributes,
+        parent: trace_api.Span | SpanContext | None,
+        scopes: Scopes | None,
+    ) -> None:
+        self._bridge_segment = segment
+        self._tracer = tracer
+        self.name = name
+        self.kind = kind
+        self.attributes = attributes
+        self._parent_found = parent
+        self._bridge_scopes = scopes
+
+    def __getattr__(self, name: str) -> Any:
+        """Make the ids when they are first asked for."""
+        if name == "_context":
+            made = self._context_of(self._tracer.id_generator.generate_span_id())
+            return self.__dict__.setdefault(name, made)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+class NoOpSpan(Span, NonRecordingSpan):
+    """What `start_span` returns where there is nothing to trace: not initialised, or suppressed.
+
+    Without `propagates` Sentry's headers are not written under it either.
+    """
+
+    def __init__(self, context: SpanContext = INVALID_SPAN_CONTEXT, *, propagates: bool = True) -> None:
+        super().__init__(context)
+        self.propagates = propagates
+
+
+NO_OP = NoOpSpan()
+"""The one that knows of no trace. It keeps nothing, so one is enough."""
