@@ -200,12 +200,6 @@ FAULTS = [
     Fault("nothing-is-sent", "warning", init(dsn="None")),
     Fault("spans-go-nowhere", "warning", init(trace_lifecycle='"none"')),
     Fault("exporter-not-read", "warning", INIT, variables={"OTEL_TRACES_EXPORTER": "otlp"}),
-    Fault("spotlight-unreachable", "warning", init(spotlight='"http://127.0.0.1:9/stream"'), "127.0.0.1:9"),
-    Fault(
-        "http-client-closed",
-        "error",
-        "import httpx\nclient = httpx.Client()\n" + init(http_client="client") + "client.close()\n",
-    ),
     Fault(
         "faults",
         "warning",

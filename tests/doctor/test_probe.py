@@ -12,7 +12,7 @@ from bridge._internal.doctor.probe import send_tests
 from bridge._internal.options import resolve
 from tests.delivery.sink import CLOSE_UNANSWERED, Answer, Sink
 
-PROVOKES = ("nothing-arrives", "rate-limited", "spans-sent-twice")
+PROVOKES = ("nothing-arrives", "spans-sent-twice")
 LIMITS = {"X-Sentry-Rate-Limits": "60:transaction;span:organization:why"}
 
 
@@ -39,15 +39,6 @@ def test_a_server_that_refuses_everything(sink: Sink) -> None:
     bridge.capture_message("taken")
     bridge.flush(10)
     assert told("nothing-arrives") == []
-
-
-def test_a_server_that_limits(sink: Sink) -> None:
-    """Which kinds of things the server wants none of at the moment."""
-    bridge.init(str(sink.dsn))
-    sink.script.append(Answer(200, LIMITS))
-    bridge.capture_message("taken")
-    bridge.flush(10)
-    assert "transaction, span" in told("rate-limited")[0]
 
 
 def test_spans_by_otlp_as_well(sink: Sink) -> None:

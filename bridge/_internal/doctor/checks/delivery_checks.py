@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
     from bridge._internal.doctor.live import Live
 
-_REACHED_WITHIN_S = 0.5
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _OTLP_PATH = "/integration/otlp"
 _SET_A_DSN = "Give init(dsn=...) or set SENTRY_DSN; transport= or spotlight= to see envelopes without Sentry."
 _CATEGORIES = (ERROR_CATEGORY, TRANSACTION_CATEGORY, SPAN_CATEGORY)
@@ -99,31 +96,6 @@ def exporter_not_read(live: Live) -> Iterator[Finding]:
     )
 
 
-@check("spotlight-unreachable", WARNING, fix="Start Spotlight (`npx @spotlightjs/spotlight`), or leave the option out.")
-def spotlight_unreachable(live: Live) -> Iterator[Finding]:
-    """Spotlight is on, and nobody listens there."""
-    url = None if live.options is None else live.options.spotlight
-    if url is None:
-        return
-    parts = urlsplit(url)
-    try:
-        port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 80)
-        socket.create_connection((parts.hostname or "", port), _REACHED_WITHIN_S).close()
-    except (OSError, ValueError) as error:
-        yield Finding(
-            f"Nobody answers at {parts.scheme}://{parts.hostname}:{parts.port or ''} (option spotlight): {error}.",
-            "The copies that it should get are dropped. What goes to Sentry does not suffer.",
-        )
-
-
-@check("http-client-closed", ERROR, fix="Give init() a client that stays open as long as the program runs.")
-def http_client_closed(live: Live) -> Iterator[Finding]:
-    """The httpx client that was given to `init` was closed by its owner: nothing can be sent."""
-    options = live.options
-    if options is not None and options.dsn is not None and getattr(options.http_client, "is_closed", False):
-        yield Finding("The http_client that was given to init() is closed.", "Every envelope is lost (send_error).")
-
-
 @check(
     "nothing-arrives",
     WARNING,
@@ -146,19 +118,6 @@ def nothing_arrives(live: Live) -> Iterator[Finding]:
         yield Finding(f"Nothing has arrived, and lost are: {', '.join(sorted(lost))}.", "The server was not reached.")
 
 
-@check("rate-limited", WARNING, fix="Send less (traces_sample_rate, before_send) or raise the project's quota.")
-def rate_limited(live: Live) -> Iterator[Finding]:
-    """The server has told us to send nothing of some kind for a while."""
-    transport = None if live.client is None else live.client.transport
-    limits = getattr(getattr(transport, "behind", transport), "rate_limits", None)
-    limited = [] if limits is None else [category for category in _CATEGORIES if limits.is_limited(category)]
-    if limited:
-        yield Finding(
-            f"The server limits {', '.join(limited)} at the moment.",
-            "What is recorded of them is counted as lost (ratelimit_backoff) until the limit is over.",
-        )
-
-
 @check("faults", WARNING, fix="Read the log of `bridge`: the first of each kind is there, with its traceback.")
 def faults(live: Live) -> Iterator[Finding]:
     """A fault was stopped from reaching the program: a hook that raised, or a mistake of ours."""
@@ -171,9 +130,6 @@ CHECKS: tuple[Check[Live], ...] = (
     spans_go_nowhere,
     spans_sent_twice,
     exporter_not_read,
-    spotlight_unreachable,
-    http_client_closed,
     nothing_arrives,
-    rate_limited,
     faults,
 )
