@@ -9,12 +9,11 @@ from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from bridge._internal.context.handoff import lost_patches
 from bridge._internal.context.runtime import SentryRuntimeContext
 from bridge._internal.doctor.checks.check import Check, Finding, check, full_name
 from bridge._internal.doctor.problem import ERROR, WARNING
 from bridge._internal.foreign.span_processor import SentrySpanProcessor
-from bridge._internal.otel_private import is_disabled, is_shut_down_at_exit, span_processors, tracers
+from bridge._internal.otel_private import is_shut_down_at_exit, span_processors, tracers
 from bridge._internal.propagation.propagator import SentryPropagator
 from bridge._internal.tracing.provider import TracerProvider
 
@@ -115,36 +114,6 @@ def provider_idle(live: Live) -> Iterator[Finding]:
 
 
 @check(
-    "provider-lost",
-    WARNING,
-    fix="Take tracers from opentelemetry.trace.get_tracer(), or set that provider before bridge.init().",
-)
-def provider_lost(live: Live) -> Iterator[Finding]:
-    """A second provider gave out tracers and has no processors: what they make goes nowhere."""
-    if live.client is None or live.provider is not live.client.tracer_provider:
-        return
-    for provider in live.other_providers:
-        is_ours = isinstance(provider, TracerProvider)  # of bridge.testing, between two captures
-        if not is_ours and not span_processors(provider) and tracers(provider):
-            yield Finding(
-                f"A {full_name(provider)} without processors gave out tracers.",
-                "It is not the global one, which OpenTelemetry lets be set only once: spans of those tracers are lost.",
-            )
-
-
-@check(
-    "provider-disabled",
-    ERROR,
-    fix="Unset OTEL_SDK_DISABLED before the provider is made.",
-)
-def provider_disabled(live: Live) -> Iterator[Finding]:
-    """The provider was made while `OTEL_SDK_DISABLED` was true; it gives tracers that do nothing."""
-    disabled = live.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"  # told of already
-    if live.client is not None and not disabled and is_disabled(live.client.tracer_provider):
-        yield Finding("The tracer provider is disabled.", "No span of either API is recorded.")
-
-
-@check(
     "processor-missing",
     ERROR,
     fix="Call bridge.init() after whatever else sets OpenTelemetry up; a second call mends it.",
@@ -231,45 +200,15 @@ def context_replaced(live: Live) -> Iterator[Finding]:
         )
 
 
-@check(
-    "context-not-ours",
-    WARNING,
-    fix="Call bridge.init() last, and assign no runtime context after it.",
-)
-def context_not_ours(live: Live) -> Iterator[Finding]:
-    """A runtime context of OpenTelemetry's own kind was put in place of ours after `init`."""
-    if live.client is None or isinstance(live.runtime, SentryRuntimeContext):
-        return
-    if isinstance(live.runtime, ContextVarsRuntimeContext):
-        yield Finding(
-            f"OpenTelemetry's runtime context is {full_name(live.runtime)}, not the bridge's.",
-            "A token that is detached in another task logs an error with a traceback, as of async generators.",
-        )
-
-
-@check("thread-patch-lost", WARNING, fix="Call bridge.init() after whatever assigns to it.")
-def thread_patch_lost(live: Live) -> Iterator[Finding]:
-    """Somebody assigned to `Thread.start` or `ThreadPoolExecutor.submit` after `init`."""
-    for name in lost_patches() if live.client is not None else ():
-        yield Finding(
-            f"{name} no longer is what bridge.init() put there.",
-            "What it starts has no parent span and no scope of its caller.",
-        )
-
-
 CHECKS: tuple[Check[Live], ...] = (
     not_initialised,
     client_closed,
     provider_takes_no_processors,
     provider_not_global,
     provider_idle,
-    provider_lost,
-    provider_disabled,
     processor_missing,
     processor_twice,
     propagator_replaced,
     propagator_doubled,
     context_replaced,
-    context_not_ours,
-    thread_patch_lost,
 )

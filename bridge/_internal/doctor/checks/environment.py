@@ -84,22 +84,6 @@ def _unmet(distributions: Iterable[str], why: str) -> Iterator[Finding]:
 
 
 @check(
-    "not-installed",
-    WARNING,
-    fix="Install the package (`pip install sentry-otel-bridge`, or `pip install -e .` in a checkout).",
-)
-def not_installed(environ: Environ) -> Iterator[Finding]:
-    """`bridge` can be imported, but the distribution is not installed, so there are no entry points."""
-    try:
-        metadata.distribution(DISTRIBUTION)
-    except metadata.PackageNotFoundError:
-        yield Finding(
-            f"The distribution {DISTRIBUTION} is not installed; `bridge` comes from {_own_folder()}.",
-            "Names in OTEL_* variables (`bridge`) are entry points of the distribution: none of them is found.",
-        )
-
-
-@check(
     "bridge-shadowed",
     ERROR,
     fix="Uninstall the other package or rename the module: only one can be imported as `bridge`.",
@@ -142,31 +126,13 @@ def bridge_shadowed_here(environ: Environ) -> Iterator[Finding]:
         )
 
 
-@check(
-    "no-site",
-    WARNING,
-    fix="Start Python without -S, -I and -E, or call bridge.init() in the program.",
-)
-def no_site(environ: Environ) -> Iterator[Finding]:
-    """A launcher wants to set the process up from `sitecustomize`, and Python was started so that it does not run."""
-    launcher = _AUTO_INSTRUMENTATION in environ.get("PYTHONPATH", "").replace("\\", "/")
-    if launcher and (sys.flags.no_site or sys.flags.ignore_environment):
-        flags = "-S" if sys.flags.no_site else "-E or -I"
-        yield Finding(
-            f"Python was started with {flags} below opentelemetry-instrument.",
-            "The launcher works by sitecustomize, which is not run: nothing is instrumented and nothing is set up.",
-        )
-
-
 CHECKS: tuple[Check[Environ], ...] = (
     sdk_disabled,
     variable_misspelt,
     requirement_unmet,
     instrumentation_unmet,
-    not_installed,
     bridge_shadowed,
     bridge_shadowed_here,
-    no_site,
 )
 
 

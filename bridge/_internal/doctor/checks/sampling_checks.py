@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge._internal.doctor.checks.check import Check, Finding, check, full_name
+from bridge._internal.doctor.checks.check import Check, Finding, check
 from bridge._internal.doctor.problem import INFO, WARNING
-from bridge._internal.otel_private import sdk_provider, tracers
+from bridge._internal.otel_private import sdk_provider
 from bridge._internal.sampling.foreign_sampler import sampler_rate
 from bridge._internal.sampling.sampler import SentrySampler
 
@@ -114,26 +114,6 @@ def _rate_of(sampler: Sampler | None) -> float | None:
 
 
 @check(
-    "tracers-older-than-sampler",
-    WARNING,
-    fix="Give the sampler when the provider is made: TracerProvider(sampler=...).",
-)
-def tracers_older_than_sampler(live: Live) -> Iterator[Finding]:
-    """The sampler of an adopted provider was exchanged after tracers were made; each keeps the one it began with."""
-    provider = sdk_provider(live.adopted_provider)
-    if provider is None:
-        return
-    stale = [
-        one for one in tracers(provider) or () if getattr(one, "sampler", provider.sampler) is not provider.sampler
-    ]
-    if stale:
-        yield Finding(
-            f"{len(stale)} of the tracers of {full_name(live.adopted_provider)} were made before its sampler.",
-            "A tracer of the SDK keeps the sampler that the provider had when it was made, so these decide otherwise.",
-        )
-
-
-@check(
     "otel-sampler-ignored",
     WARNING,
     fix="Unset OTEL_TRACES_SAMPLER and set SENTRY_TRACES_SAMPLE_RATE, or give init(sampler=...).",
@@ -158,6 +138,5 @@ CHECKS: tuple[Check[Live], ...] = (
     rate_zero,
     errors_off,
     rate_not_in_force,
-    tracers_older_than_sampler,
     otel_sampler_ignored,
 )
