@@ -210,19 +210,12 @@ FAULTS = [
         "working directory",
     ),
     Fault(
-        "requirement-unmet",
-        "error",
-        INIT + "import pathlib\nfolder = pathlib.Path('httpx-0.20.0.dist-info')\nfolder.mkdir()\n"
-        "(folder / 'METADATA').write_text('Metadata-Version: 2.1\\nName: httpx\\nVersion: 0.20.0\\n')\n",
-        "httpx is 0.20.0",
-    ),
-    Fault(
-        "instrumentation-unmet",
+        "versions-mixed",
         "warning",
         INIT + "import pathlib\nfolder = pathlib.Path('opentelemetry_instrumentation_x-0.40b0.dist-info')\n"
         "folder.mkdir()\n(folder / 'METADATA').write_text('Metadata-Version: 2.1\\nVersion: 0.40b0\\n'\n"
-        "'Name: opentelemetry-instrumentation-x\\nRequires-Dist: opentelemetry-api~=0.9\\n')\n",
-        "opentelemetry-api~=0.9",
+        "'Name: opentelemetry-instrumentation-x\\nRequires-Dist: opentelemetry-semantic-conventions==0.40b0\\n')\n",
+        "does not go with opentelemetry-instrumentation-x: 0.40b0 is needed",
     ),
 ]
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import bridge
-from bridge._internal.doctor.checks.check import full_name
-from bridge._internal.doctor.checks.requirements import installed_version
+from bridge._internal.doctor.checks.check import full_name, installed_version
 from bridge._internal.dsn import Dsn
 from bridge._internal.guard import guard
 from bridge._internal.options import Options

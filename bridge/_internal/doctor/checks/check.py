@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from importlib import metadata
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from bridge._internal.doctor.problem import Problem
@@ -64,3 +65,11 @@ def full_name(value: object) -> str:
     """Return module and name of a class, or of an object's class."""
     kind = value if isinstance(value, type) else type(value)
     return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def installed_version(distribution: str) -> str | None:
+    """Return the version of a distribution, or `None` if it is not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None

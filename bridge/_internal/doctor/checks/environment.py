@@ -6,6 +6,7 @@ A variable can be such that OpenTelemetry cannot be imported at all; that must b
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import bridge
 from bridge._internal.doctor.checks.check import Check, Finding, check
-from bridge._internal.doctor.checks.requirements import unmet_requirements
 from bridge._internal.doctor.problem import ERROR, WARNING
 from bridge._internal.options import ROWS
 
@@ -26,8 +26,8 @@ DISTRIBUTION = "sentry-otel-bridge"
 _OURS = frozenset(variable for row in ROWS.values() for variable in row.environment)
 _KNOWN = _OURS | {"SENTRY_TRACE", "SENTRY_BAGGAGE", "SENTRY_USE_ENVIRONMENT"}
 _CLOSE = 0.9
-_CORE = (DISTRIBUTION, "opentelemetry-api", "opentelemetry-sdk", "opentelemetry-semantic-conventions")
-_AUTO_INSTRUMENTATION = "opentelemetry/instrumentation/auto_instrumentation"
+_PIN = re.compile(r"(opentelemetry[\w.-]+)\s*(?:\[.*?\])?\s*\(?==\s*([\w.]+)\)?\s*$")
+_NAMES_SHOWN = 3
 
 
 @check("sdk-disabled", ERROR, fix="Unset OTEL_SDK_DISABLED.")
@@ -56,31 +56,22 @@ def variable_misspelt(environ: Environ) -> Iterator[Finding]:
 
 
 @check(
-    "requirement-unmet",
-    ERROR,
-    fix="`pip install --upgrade sentry-otel-bridge opentelemetry-sdk`; `pip check` lists what does not fit.",
-)
-def requirement_unmet(environ: Environ) -> Iterator[Finding]:
-    """A version is installed that the bridge or OpenTelemetry's SDK does not work with, or a package is missing."""
-    return _unmet(_CORE, "It may fail to be imported, or make spans that nobody records, without a word.")
-
-
-@check(
-    "instrumentation-unmet",
+    "versions-mixed",
     WARNING,
-    fix="Install releases that go together (OpenTelemetry 1.N goes with contrib 0.(N+21)b); `pip check` lists them.",
+    fix="Upgrade all OpenTelemetry packages in one command, so that pip chooses releases that go together.",
 )
-def instrumentation_unmet(environ: Environ) -> Iterator[Finding]:
-    """An `opentelemetry-*` package is installed beside versions that it does not go with."""
-    others = sorted(_opentelemetry_distributions() - set(_CORE))
-    return _unmet(others, "An instrumentation that does not fit switches itself off, or fails when it is imported.")
-
-
-def _unmet(distributions: Iterable[str], why: str) -> Iterator[Finding]:
-    for distribution in distributions:
-        for unmet in unmet_requirements(distribution):
-            have = "is not installed" if unmet.installed is None else f"is {unmet.installed}"
-            yield Finding(f"{distribution} needs {unmet.requirement}, and {unmet.name} {have}.", why)
+def versions_mixed(environ: Environ) -> Iterator[Finding]:
+    """OpenTelemetry packages of different releases are installed."""
+    versions, requirers = _opentelemetry_pins()
+    upgrade = f"{versions_mixed.fix} `pip install --upgrade {' '.join(sorted(versions))}`."
+    for (name, required), by in sorted(requirers.items()):
+        if versions.get(name) != required:
+            installed = versions.get(name, "(not installed)")
+            yield Finding(
+                f"{name} {installed} does not go with {_shortened(by)}: {required} is needed.",
+                "An instrumentation that does not fit turns itself off, and other packages may fail when imported.",
+                upgrade,
+            )
 
 
 @check(
@@ -129,16 +120,36 @@ def bridge_shadowed_here(environ: Environ) -> Iterator[Finding]:
 CHECKS: tuple[Check[Environ], ...] = (
     sdk_disabled,
     variable_misspelt,
-    requirement_unmet,
-    instrumentation_unmet,
+    versions_mixed,
     bridge_shadowed,
     bridge_shadowed_here,
 )
 
 
-def _opentelemetry_distributions() -> set[str]:
-    names = {(found.metadata["Name"] or "").replace("_", "-").lower() for found in metadata.distributions()}
-    return {name for name in names if name.startswith("opentelemetry-")}
+def _opentelemetry_pins() -> tuple[dict[str, str], dict[tuple[str, str], list[str]]]:
+    """Return the installed OpenTelemetry packages, and which of them require exactly which version of another.
+
+    OpenTelemetry pins the packages of one release to each other, so equality is all that has to be compared.
+    """
+    versions: dict[str, str] = {}
+    requirers: dict[tuple[str, str], list[str]] = {}
+    for distribution in metadata.distributions():
+        name = _normalised(distribution.metadata["Name"])
+        if not name.startswith("opentelemetry-") or name in versions:
+            continue
+        versions[name] = distribution.version
+        for pin in filter(None, map(_PIN.match, distribution.requires or ())):
+            requirers.setdefault((_normalised(pin[1]), pin[2]), []).append(name)
+    return versions, requirers
+
+
+def _normalised(name: str | None) -> str:
+    return (name or "").replace("_", "-").lower()
+
+
+def _shortened(names: list[str]) -> str:
+    shown, others = names[:_NAMES_SHOWN], len(names) - _NAMES_SHOWN
+    return ", ".join(shown) + (f" and {others} other packages" if others > 0 else "")
 
 
 def _own_folder() -> Path:
@@ -157,4 +168,4 @@ def _others_in(folder: Path) -> Iterable[Path]:
 
 def _other_distributions() -> list[str]:
     found = metadata.packages_distributions().get("bridge", [])
-    return sorted({name for name in found if name.replace("_", "-").lower() != DISTRIBUTION})
+    return sorted({name for name in found if _normalised(name) != DISTRIBUTION})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bridge._internal.doctor.checks.check import Check, Finding, check, full_name
-from bridge._internal.doctor.checks.requirements import installed_version
+from bridge._internal.doctor.checks.check import Check, Finding, check, full_name, installed_version
 from bridge._internal.doctor.live import loaded, logfire_provider
 from bridge._internal.doctor.problem import ERROR, WARNING
 
