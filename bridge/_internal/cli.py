@@ -87,8 +87,8 @@ def _add_decode(commands: Commands) -> None:
         "headers",
         nargs="*",
         metavar="HEADER",
-        help="'sentry-trace: ...', 'baggage: ...', 'traceparent: ...', 'tracestate: ...', a bare value or a JSON "
-        "object; none, or '-': standard input, such as the output of curl -v or env",
+        help="'sentry-trace: ...', 'baggage: ...', 'traceparent: ...' or 'tracestate: ...'; "
+        "none, or '-': read standard input, such as the output of curl -v or env, or a JSON object",
     )
     decode.add_argument("--json", action="store_true", help="print JSON")
     decode.add_argument("--rate", type=float, help="the receiver's traces_sample_rate")

@@ -15,20 +15,18 @@ from bridge._internal.options import resolve
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge._internal.decode.input import Given
-
 FINE, WRONG, USAGE = 0, 1, 2
 
 
 def run_decode(arguments: Sequence[str], *, as_json: bool, rate: float | None, org_id: str | None, strict: bool) -> int:
     """Explain headers; returns the exit code: 1 if something is malformed or disagrees, 2 if nothing can be read."""
     try:
-        given = _given(arguments)
+        headers = _headers(arguments)
         options = resolve({"traces_sample_rate": rate, "org_id": org_id, "strict_trace_continuation": strict}, {})
     except ValueError as error:
         sys.stderr.write(f"python -m bridge decode: {str(error).removeprefix('bridge.init: ')}\n")
         return USAGE
-    report = decode(given.headers, options, given.guesses)
+    report = decode(headers, options)
     if as_json:
         sys.stdout.write(json.dumps(report.as_json(), indent=2) + "\n")
     else:
@@ -37,9 +35,9 @@ def run_decode(arguments: Sequence[str], *, as_json: bool, rate: float | None, o
     return FINE if report.is_fine else WRONG
 
 
-def _given(arguments: Sequence[str]) -> Given:
+def _headers(arguments: Sequence[str]) -> dict[str, str]:
     if arguments and list(arguments) != ["-"]:
         return read_arguments(arguments)
     if is_terminal(sys.stdin):
-        raise UnreadableError("give it headers, as in 'sentry-trace: ...', or pipe a request or JSON into it")
+        raise UnreadableError("give it headers, as in 'sentry-trace: ...', or pipe a request's headers into it")
     return read_text(sys.stdin.read())

@@ -37,31 +37,31 @@ _SOME_TRACEPARENT = f"00-{1:032x}-{1:016x}-00"
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ParsedHeaders:
     """What could be read; `None` and empty where something is absent or malformed."""
 
-    header: SentryTrace | None
-    w3c: SpanContext | None
+    sentry_trace: SentryTrace | None
+    traceparent: SpanContext | None
     dsc: Dsc
-    state: SentryState | None
-    ot: OtState | None
+    sentry_member: SentryState | None
+    ot_member: OtState | None
 
 
-def read(headers: Mapping[str, str]) -> Said:
+def parse_headers(headers: Mapping[str, str]) -> ParsedHeaders:
     """Read all four."""
     w3c = w3c_context(headers)
     members: Mapping[str, str] = {} if w3c is None else w3c.trace_state
     ours, ot = members.get(SENTRY_MEMBER), members.get(OTEL_MEMBER)
-    return Said(
+    return ParsedHeaders(
         parse_sentry_trace(headers.get(SENTRY_TRACE)),
         w3c,
-        baggage_of(headers)[0],
+        split_dsc(headers)[0],
         None if ours is None else parse_sentry_member(ours),
         None if ot is None else parse_ot_member(ot),
     )
 
 
-def baggage_of(headers: Mapping[str, str]) -> tuple[Dsc, list[str]]:
+def split_dsc(headers: Mapping[str, str]) -> tuple[Dsc, list[str]]:
     """Return Sentry's members, and those of others as they stand."""
     split = split_reencoded if parse_sentry_trace(headers.get(SENTRY_TRACE)) is None else split_baggage
     return split(headers.get(BAGGAGE, ""))
@@ -89,7 +89,7 @@ def user_baggage_of(value: str) -> Mapping[str, str]:
 
 
 @contextmanager
-def quiet_opentelemetry() -> Iterator[None]:
+def muted_opentelemetry() -> Iterator[None]:
     """Keep OpenTelemetry from logging what is malformed: it is said in better words."""
     logger = logging.getLogger("opentelemetry")
     before = logger.level
