@@ -76,7 +76,7 @@ def _add_doctor(commands: Commands) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from bridge._internal.doctor.run import run_doctor
+    from bridge._internal.doctor.command import run_doctor
 
     return run_doctor(app=arguments.app, json=arguments.json, send=arguments.send)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bridge._internal.doctor.problem import Problem
 from bridge._internal.doctor.report import SCHEMA, Report, as_text
+from bridge._internal.problem import Problem
 from tests.delivery.sink import Answer, Sink
 from tests.doctor.programs import DSN, INIT, run
 

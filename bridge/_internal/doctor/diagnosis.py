@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from bridge._internal.doctor.checks import environment
 from bridge._internal.doctor.checks.check import run_checks
-from bridge._internal.doctor.problem import ERROR, INFO, SEVERITIES, Problem
 from bridge._internal.guard import guard
+from bridge._internal.problem import ERROR, INFO, SEVERITIES, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

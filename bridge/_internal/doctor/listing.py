@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bridge._internal.doctor.checks import environment, process_checks
-from bridge._internal.doctor.problem import SEVERITIES
+from bridge._internal.problem import SEVERITIES
 
 if TYPE_CHECKING:
     from bridge._internal.doctor.checks.check import Check

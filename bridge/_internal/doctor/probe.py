@@ -17,16 +17,16 @@ from bridge._internal.delivery.rate_limits import (
     parse_rate_limits,
 )
 from bridge._internal.delivery.transport import request_headers
-from bridge._internal.doctor.problem import ERROR, WARNING, Problem
 from bridge._internal.guard import guard
 from bridge._internal.options import resolve
+from bridge._internal.problem import ERROR, WARNING, Problem
 from bridge._internal.sampling.sampler import SentrySampler
 from bridge._internal.tracing.provider import TracerProvider
 
 if TYPE_CHECKING:
     from bridge._internal.delivery.envelope import Envelope
-    from bridge._internal.doctor.problem import Severity
     from bridge._internal.options import Options
+    from bridge._internal.problem import Severity
 
 MESSAGE = "A test message of `python -m bridge doctor --send`"
 TRANSACTION = "python -m bridge doctor --send"

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from bridge._internal.doctor.problem import ERROR, INFO, WARNING, Problem, Severity
+from bridge._internal.problem import ERROR, INFO, WARNING, Problem, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

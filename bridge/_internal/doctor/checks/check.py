@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from bridge._internal.doctor.problem import Problem
 from bridge._internal.guard import guard
+from bridge._internal.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from bridge._internal.doctor.problem import Severity
+    from bridge._internal.problem import Severity
 
 W = TypeVar("W")
 

@@ -11,9 +11,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from bridge._internal.context.runtime import SentryRuntimeContext
 from bridge._internal.doctor.checks.check import Check, Finding, check, full_name
-from bridge._internal.doctor.problem import ERROR, WARNING
 from bridge._internal.foreign.span_processor import SentrySpanProcessor
 from bridge._internal.otel_private import is_shut_down_at_exit, span_processors, tracers
+from bridge._internal.problem import ERROR, WARNING
 from bridge._internal.propagation.propagator import SentryPropagator
 from bridge._internal.tracing.provider import TracerProvider
 

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from bridge._internal.delivery.envelope import ERROR_CATEGORY, SPAN_CATEGORY, TRANSACTION_CATEGORY
 from bridge._internal.delivery.outcomes import NETWORK_ERROR, SEND_ERROR
 from bridge._internal.doctor.checks.check import Check, Finding, check, full_name
-from bridge._internal.doctor.problem import ERROR, WARNING
 from bridge._internal.guard import fault_counts
 from bridge._internal.otel_private import exporter_url
+from bridge._internal.problem import ERROR, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

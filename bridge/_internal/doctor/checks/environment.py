@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import bridge
 from bridge._internal.doctor.checks.check import Check, Finding, check
-from bridge._internal.doctor.problem import ERROR, WARNING
 from bridge._internal.options import ROWS
+from bridge._internal.problem import ERROR, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

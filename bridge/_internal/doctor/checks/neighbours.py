@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge._internal.doctor.checks.check import Check, Finding, check, full_name, installed_version
 from bridge._internal.doctor.live import loaded, logfire_provider
-from bridge._internal.doctor.problem import ERROR, WARNING
+from bridge._internal.problem import ERROR, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

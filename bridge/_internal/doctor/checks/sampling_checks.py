@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge._internal.doctor.checks.check import Check, Finding, check
-from bridge._internal.doctor.problem import INFO, WARNING
 from bridge._internal.otel_private import sdk_provider
+from bridge._internal.problem import INFO, WARNING
 from bridge._internal.sampling.foreign_sampler import sampler_rate
 from bridge._internal.sampling.sampler import SentrySampler
 

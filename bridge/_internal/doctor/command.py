@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from bridge._internal.console.terminal import wants_colours
 from bridge._internal.doctor.diagnosis import diagnose, worst_first
-from bridge._internal.doctor.problem import ERROR, Problem
 from bridge._internal.doctor.report import Report, as_json, as_text
+from bridge._internal.problem import ERROR, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
