@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bridge._internal.doctor.report import SCHEMA, Report, as_text
+from bridge._internal.console.terminal import render
+from bridge._internal.doctor.report import SCHEMA, Report, report_lines
 from bridge._internal.problem import Problem
 from tests.delivery.sink import Answer, Sink
 from tests.doctor.programs import DSN, INIT, run
@@ -188,7 +189,7 @@ def test_colours(variables: dict[str, str], coloured: bool, tmp_path: Path) -> N
 def test_the_text_of_a_report() -> None:
     """The worst first, each with why and fix, and a count."""
     problems = [Problem("error", "A.", "B.", "C.", "a"), Problem("info", "D.", "E.", "F.", "d")]
-    assert as_text(Report("by hand", {}, problems)) == (
+    assert render(report_lines(Report("by hand", {}, problems)), coloured=False) == (
         "bridge doctor: by hand\n\n\nERROR [a] A.\n    why: B.\n    fix: C.\n"
         "note [d] D.\n    why: E.\n    fix: F.\n1 error, 0 warnings.\n"
     )

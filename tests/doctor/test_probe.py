@@ -8,7 +8,7 @@ import pytest
 
 import bridge
 from bridge._internal.doctor.diagnosis import diagnose
-from bridge._internal.doctor.probe import send_tests
+from bridge._internal.doctor.probe import send_probes
 from bridge._internal.options import resolve
 from tests.delivery.sink import CLOSE_UNANSWERED, Answer, Sink
 
@@ -64,7 +64,7 @@ def test_spans_by_otlp_as_well(sink: Sink) -> None:
 def test_both_tests_are_taken(sink: Sink) -> None:
     """A message and a transaction arrive as the program's own would, with its environment and release."""
     options = resolve({"dsn": str(sink.dsn), "environment": "staging", "release": "shop@1"}, {})
-    sent, problems = send_tests(options)
+    sent, problems = send_probes(options)
     assert problems == []
     assert [(one.kind, one.status, one.answer) for one in sent] == [
         ("message", 200, "taken"),
@@ -94,7 +94,7 @@ def test_both_tests_are_taken(sink: Sink) -> None:
 def test_an_answer_in_words(sink: Sink, answer: Answer, severity: str, says: str) -> None:
     """What the server's status, its own words and its limits mean, and what to do."""
     sink.script.extend([answer, answer])
-    sent, problems = send_tests(resolve({"dsn": str(sink.dsn)}, {}))
+    sent, problems = send_probes(resolve({"dsn": str(sink.dsn)}, {}))
     assert [one.status for one in sent] == [answer.status] * 2
     assert [problem.severity for problem in problems] == [severity] * 2
     assert says in problems[0].what
@@ -104,7 +104,7 @@ def test_an_answer_in_words(sink: Sink, answer: Answer, severity: str, says: str
 def test_no_answer(sink: Sink) -> None:
     """A network error is told in words, once for each test; nothing is tried again."""
     sink.script.extend([CLOSE_UNANSWERED] * 2)
-    sent, problems = send_tests(resolve({"dsn": str(sink.dsn)}, {}))
+    sent, problems = send_probes(resolve({"dsn": str(sink.dsn)}, {}))
     assert [one.status for one in sent] == [None, None]
     assert "did not reach the server" in problems[0].what
     assert sink.requests == 2
@@ -113,6 +113,6 @@ def test_no_answer(sink: Sink) -> None:
 def test_nowhere_to_send_to() -> None:
     """Without a DSN that is all that is told."""
     for options in (None, resolve({}, {})):
-        sent, problems = send_tests(options)
+        sent, problems = send_probes(options)
         assert sent == []
         assert [problem.severity for problem in problems] == ["error"]

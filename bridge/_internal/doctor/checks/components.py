@@ -41,7 +41,7 @@ def not_initialised(live: Live) -> Iterator[Finding]:
 def _pieces(live: Live) -> list[str]:
     found = [type(one).__name__ for one in live.processors if isinstance(one, SentrySpanProcessor)]
     found += ["TracerProvider"] if isinstance(live.provider, TracerProvider) else []
-    found += [type(one.propagator).__name__ for one in live.our_propagators]
+    found += [type(one).__name__ for one in live.our_propagators]
     return found + (["SentryRuntimeContext"] if isinstance(live.runtime, SentryRuntimeContext) else [])
 
 
@@ -103,7 +103,7 @@ def provider_idle(live: Live) -> Iterator[Finding]:
     """A second provider has processors and gave out no tracer: `set_tracer_provider` came too late and was refused."""
     if live.client is None or live.provider is not live.client.tracer_provider:
         return
-    for provider in live.other_providers:
+    for provider in live.unused_providers:
         if span_processors(provider) and is_shut_down_at_exit(provider) and tracers(provider) == ():
             names = ", ".join(type(one).__name__ for one in span_processors(provider))
             yield Finding(
@@ -169,10 +169,10 @@ def propagator_doubled(live: Live) -> Iterator[Finding]:
     """Ours was composed, after `init`, with propagators that it wraps already: headers twice, or the DSC lost."""
     if live.client is None:
         return
-    for composite in live.propagator.all():
+    for composite in live.propagator:
         if not isinstance(composite.propagator, CompositePropagator):
             continue
-        members = [one.propagator for one in composite.holds]
+        members = [one.propagator for one in composite.inner]
         ours = [n for n, one in enumerate(members) if isinstance(one, SentryPropagator)]
         others = [n for n, one in enumerate(members) if isinstance(one, _W3C) and n not in ours[:1]]
         if not ours or not others:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bridge._internal.doctor.checks.check import Check, Finding, check, full_name, installed_version
-from bridge._internal.doctor.live import loaded, logfire_provider
+from bridge._internal.doctor.live import imported_module, logfire_provider
 from bridge._internal.problem import ERROR, WARNING
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def sentry_sdk_client() -> Any:
 
     `sentry_sdk.scope._global_scope`, seen in 2.0 to 2.75: its own getters would make scopes.
     """
-    scope = getattr(loaded("sentry_sdk.scope"), "_global_scope", None)
+    scope = getattr(imported_module("sentry_sdk.scope"), "_global_scope", None)
     client = getattr(scope, "client", None)
     return client if getattr(client, "transport", None) is not None else None
 
@@ -76,7 +76,7 @@ def sentry_sdk_too(live: Live) -> Iterator[Finding]:
 )
 def sentry_sdk_propagator(live: Live) -> Iterator[Finding]:
     """A propagator of sentry-sdk's is part of the global one, beside ours."""
-    names = [full_name(one.propagator) for one in live.propagator.all()]
+    names = [full_name(one.propagator) for one in live.propagator]
     for name in names:
         if live.client is not None and live.our_propagators and name.startswith("sentry_sdk."):
             yield Finding(
@@ -114,7 +114,7 @@ def sentry_sdk_headers(live: Live) -> Iterator[Finding]:
 )
 def ddtrace_headers(live: Live) -> Iterator[Finding]:
     """ddtrace patches libraries and writes a `traceparent` of its own into outgoing requests."""
-    patched = getattr(loaded("ddtrace._monkey"), "_PATCHED_MODULES", None)
+    patched = getattr(imported_module("ddtrace._monkey"), "_PATCHED_MODULES", None)
     if live.client is None or not patched or not getattr(_dd("ddtrace.trace", "tracer"), "enabled", False):
         return
     styles = getattr(_dd("ddtrace", "config"), "_propagation_style_inject", ())
@@ -129,7 +129,7 @@ def ddtrace_headers(live: Live) -> Iterator[Finding]:
 
 
 def _dd(module: str, name: str) -> Any:
-    return getattr(loaded(module), name, None)
+    return getattr(imported_module(module), name, None)
 
 
 @check(
@@ -170,7 +170,7 @@ def monkey_patched_late(live: Live) -> Iterator[Finding]:
 
 def _patched_by() -> list[str]:
     found = []
-    gevent, eventlet = loaded("gevent.monkey"), loaded("eventlet.patcher")
+    gevent, eventlet = imported_module("gevent.monkey"), imported_module("eventlet.patcher")
     if gevent is not None and gevent.is_module_patched("threading"):
         found.append("gevent")
     if eventlet is not None and eventlet.is_monkey_patched("thread"):
@@ -181,7 +181,7 @@ def _patched_by() -> list[str]:
 @check("uwsgi-without-threads", ERROR, fix="Start uWSGI with --enable-threads (or --threads N).")
 def uwsgi_without_threads(live: Live) -> Iterator[Finding]:
     """uWSGI runs without threads: the delivery worker never gets to run."""
-    uwsgi = loaded("uwsgi")
+    uwsgi = imported_module("uwsgi")
     options = getattr(uwsgi, "opt", None)
     if live.client is None or options is None:
         return
