@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from bridge._internal import otel_private
-from bridge._internal.doctor.checks import environment, process_checks
+from bridge._internal.doctor.checks import all_checks
 from tests.doctor import test_neighbours, test_probe
 from tests.doctor.programs import DSN, INIT, codes, told
 
@@ -244,7 +244,7 @@ def test_a_wrong_set_up_is_told_of(fault: Fault, tmp_path: Path) -> None:
 
 def test_every_check_is_provoked() -> None:
     """No check is without a set-up that it fires on, and no two have the same code."""
-    every = [check.code for check in (*environment.CHECKS, *process_checks())]
+    every = [check.code for check in all_checks()]
     assert len(every) == len(set(every))
     provoked = {fault.code for fault in FAULTS} | {*test_probe.PROVOKES, *test_neighbours.PROVOKES}
     assert provoked == set(every)

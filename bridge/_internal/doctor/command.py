@@ -48,9 +48,10 @@ def examine(app: str | None, *, send: bool) -> Report:
     from bridge._internal.doctor.live import read_process
     from bridge._internal.doctor.probe import send_probes
 
-    live = read_process()
-    sent, refusals = send_probes(live.options) if send else (None, [])
-    return Report(set_up_by, collect_facts(live), worst_first([*failure, *refusals, *problems]), sent)
+    process = read_process()
+    options = None if process.client is None else process.client.options
+    sent, refusals = send_probes(options) if send else (None, [])
+    return Report(set_up_by, collect_facts(process), worst_first([*failure, *refusals, *problems]), sent)
 
 
 def _set_up(app: str | None) -> tuple[str, list[Problem]]:

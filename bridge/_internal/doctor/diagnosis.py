@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from bridge._internal.doctor.checks import environment
+from bridge._internal.doctor.checks import environment_checks, initialisation_checks, setup_checks
 from bridge._internal.doctor.checks.check import run_checks
 from bridge._internal.guard import guard
 from bridge._internal.problem import ERROR, INFO, Problem, worst_first
@@ -25,14 +25,17 @@ def check_setup() -> list[Problem]:
 def diagnose() -> list[Problem]:
     """Return what `check_setup` returns, and the choices that explain absent data."""
     environ = dict(os.environ)
-    problems = run_checks(environment.CHECKS, environ)
+    problems = run_checks(environment_checks(), environ)
     try:
-        from bridge._internal.doctor.checks import process_checks
-        from bridge._internal.doctor.live import read_process
+        from bridge._internal.doctor.live import LiveSetup, read_process
     except Exception as error:  # importing OpenTelemetry runs what variables and entry points name
         return worst_first([*problems, _not_importable(error)])
     with guard("doctor", "the state of the process could not be read"):
-        problems += run_checks(process_checks(), read_process(environ))
+        process = read_process(environ)
+        if isinstance(process, LiveSetup):
+            problems += run_checks(setup_checks(), process)
+        else:
+            problems += run_checks(initialisation_checks(), process)
     return worst_first(problems)
 
 

@@ -15,12 +15,13 @@ from bridge._internal.doctor.checks.check import full_name, installed_version
 from bridge._internal.dsn import Dsn
 from bridge._internal.guard import guard
 from bridge._internal.otel_private import sdk_provider
+from bridge._internal.tracing.provider import TracerProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from bridge._internal.client import Client
-    from bridge._internal.doctor.live import Live, PropagatorTree
+    from bridge._internal.doctor.live import Process, PropagatorTree
     from bridge._internal.options import Options
 
 _PACKAGES = (
@@ -64,20 +65,20 @@ _HIDDEN = "(set)"
 _KEY_SHOWN = 4
 
 
-def collect_facts(live: Live) -> dict[str, Any]:
+def collect_facts(process: Process) -> dict[str, Any]:
     """Return the facts by section. A section that cannot be read is `None`."""
     sections: dict[str, Callable[[], Any]] = {
         "python": _python,
         "packages": lambda: dict(_packages()),
-        "bridge": lambda: {"version": bridge.__version__, "file": bridge.__file__, "initialised": bool(live.client)},
-        "context": lambda: full_name(live.runtime),
-        "propagator": lambda: _propagator(live.propagator),
-        "provider": lambda: _provider(live),
+        "bridge": lambda: {"version": bridge.__version__, "file": bridge.__file__, "initialised": bool(process.client)},
+        "context": lambda: full_name(process.runtime),
+        "propagator": lambda: _propagator(process.propagator),
+        "provider": lambda: _provider(process),
         "patches": active_patches,
-        "instrumentations": lambda: _instrumentations(live.client),
-        "delivery": lambda: _delivery(live.client),
-        "options": lambda: _options(live.options),
-        "environment": lambda: _environment(live.environ),
+        "instrumentations": lambda: _instrumentations(process.client),
+        "delivery": lambda: _delivery(process.client),
+        "options": lambda: _options(None if process.client is None else process.client.options),
+        "environment": lambda: _environment(process.environ),
     }
     return {name: _read(name, section) for name, section in sections.items()}
 
@@ -103,18 +104,18 @@ def _propagator(tree: PropagatorTree) -> dict[str, Any]:
     return {"type": full_name(tree.propagator), "holds": [_propagator(inner) for inner in tree.inner]}
 
 
-def _provider(live: Live) -> dict[str, Any] | None:
-    provider = live.provider if live.client is None else live.client.tracer_provider
+def _provider(process: Process) -> dict[str, Any] | None:
+    provider = process.provider if process.client is None else process.client.tracer_provider
     if provider is None:
         return None
-    owner = "bridge" if live.own_provider is not None else "adopted"
+    owner = "bridge" if isinstance(provider, TracerProvider) else "adopted"
     sampler = getattr(sdk_provider(provider), "sampler", None)
     return {
         "type": full_name(provider),
-        "whose": None if live.client is None else owner,
-        "global": provider is live.provider,
+        "whose": None if process.client is None else owner,
+        "global": provider is process.provider,
         "sampler": None if sampler is None else sampler.get_description(),
-        "processors": [_processor(processor) for processor in live.processors],
+        "processors": [_processor(processor) for processor in process.processors],
     }
 
 

@@ -52,8 +52,8 @@ class PropagatorTree:
 
 
 @dataclass(frozen=True)
-class Live:
-    """The client, the global provider and propagator, and the runtime context of this process."""
+class Process:
+    """The global provider and propagator, the runtime context and the client of this process."""
 
     client: Client | None
     provider: trace_api.TracerProvider | None
@@ -62,35 +62,42 @@ class Live:
     environ: Mapping[str, str]
 
     @property
-    def options(self) -> Options | None:
-        """The client's options."""
-        return None if self.client is None else self.client.options
-
-    @property
-    def own_provider(self) -> TracerProvider | None:
-        """The client's provider, if `init` made it."""
-        provider = None if self.client is None else self.client.tracer_provider
-        return provider if isinstance(provider, TracerProvider) else None
-
-    @property
-    def adopted_provider(self) -> trace_api.TracerProvider | None:
-        """The client's provider, if `init` adopted it."""
-        return None if self.client is None or self.own_provider is not None else self.client.tracer_provider
-
-    @property
     def processors(self) -> tuple[Any, ...]:
         """The processors of the client's provider, or of the global one if there is no client."""
         return span_processors(self.provider if self.client is None else self.client.tracer_provider)
 
     @property
-    def other_processors(self) -> list[Any]:
-        """The processors that are not `SentrySpanProcessor`."""
-        return [one for one in self.processors if not isinstance(one, SentrySpanProcessor)]
-
-    @property
     def our_propagators(self) -> list[SentryPropagator]:
         """Each `SentryPropagator` in the global propagator."""
         return [one.propagator for one in self.propagator if isinstance(one.propagator, SentryPropagator)]
+
+
+@dataclass(frozen=True)
+class LiveSetup(Process):
+    """A process in which `init` was called."""
+
+    client: Client
+
+    @property
+    def options(self) -> Options:
+        """The client's options."""
+        return self.client.options
+
+    @property
+    def own_provider(self) -> TracerProvider | None:
+        """The client's provider, if `init` made it."""
+        provider = self.client.tracer_provider
+        return provider if isinstance(provider, TracerProvider) else None
+
+    @property
+    def adopted_provider(self) -> trace_api.TracerProvider | None:
+        """The client's provider, if `init` adopted it."""
+        return None if self.own_provider is not None else self.client.tracer_provider
+
+    @property
+    def other_processors(self) -> list[Any]:
+        """The processors that are not `SentrySpanProcessor`."""
+        return [one for one in self.processors if not isinstance(one, SentrySpanProcessor)]
 
     @cached_property
     def unused_providers(self) -> list[SdkTracerProvider]:
@@ -98,7 +105,7 @@ class Live:
 
         Cached, because it walks over all objects.
         """
-        known = [self.provider, None if self.client is None else self.client.tracer_provider, logfire_provider()]
+        known = [self.provider, self.client.tracer_provider, logfire_provider()]
         known += [sdk_provider(one) for one in known]
         return [
             cast("SdkTracerProvider", found)
@@ -108,15 +115,16 @@ class Live:
         ]
 
 
-def read_process(environ: Mapping[str, str] | None = None) -> Live:
-    """Read what is active now."""
-    return Live(
-        client=cast("Client | None", active.client),
-        provider=global_tracer_provider(),
-        propagator=propagator_tree(propagate.get_global_textmap()),
-        runtime=runtime_context(),
-        environ=os.environ if environ is None else environ,
-    )
+def read_process(environ: Mapping[str, str] | None = None) -> Process:
+    """Read what is active now: a `LiveSetup` if there is a client."""
+    client = cast("Client | None", active.client)
+    state = {
+        "provider": global_tracer_provider(),
+        "propagator": propagator_tree(propagate.get_global_textmap()),
+        "runtime": runtime_context(),
+        "environ": os.environ if environ is None else environ,
+    }
+    return Process(client=None, **state) if client is None else LiveSetup(client=client, **state)
 
 
 def propagator_tree(propagator: TextMapPropagator, depth: int = _MAX_DEPTH) -> PropagatorTree:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from bridge._internal.doctor.checks import all_checks
 from bridge._internal.problem import ERROR, INFO, SEVERITIES, WARNING, Problem, problem_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bridge._internal.console.terminal import Line
-    from bridge._internal.doctor.checks.check import Check
     from bridge._internal.doctor.probe import ProbeResult
 
 SCHEMA = 1
@@ -116,9 +116,7 @@ def _count(number: int, noun: str) -> str:
 
 def table() -> str:
     """Return a Markdown table of all checks, the worst first: the one in docs/doctor.md."""
-    from bridge._internal.doctor.checks import environment, process_checks
-
-    every: list[Check[Any]] = [*environment.CHECKS, *process_checks()]
+    every = all_checks()
     every.sort(key=lambda one: (SEVERITIES.index(one.severity), one.code))
     rows = [f"| `{one.code}` | {one.severity} | {one.means} | {one.fix} |" for one in every]
     return "\n".join(["| code | severity | when | what to do |", "|---|---|---|---|", *rows]) + "\n"

@@ -1,7 +1,4 @@
-"""What is wrong with the environment: variables, packages, how Python was started. Imports nothing of OpenTelemetry.
-
-A variable can be such that OpenTelemetry cannot be imported at all; that must be told as well.
-"""
+"""Variables, packages and import paths. Imports no OpenTelemetry, which some of them break."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bridge
-from bridge._internal.doctor.checks.check import Check, Finding, check
+from bridge._internal.doctor.checks.check import Symptom, check
 from bridge._internal.options import ROWS
 from bridge._internal.problem import ERROR, WARNING
 
@@ -31,26 +28,26 @@ _NAMES_SHOWN = 3
 
 
 @check("sdk-disabled", ERROR, fix="Unset OTEL_SDK_DISABLED.")
-def sdk_disabled(environ: Environ) -> Iterator[Finding]:
-    """`OTEL_SDK_DISABLED=true`: every tracer is one that does nothing, so there are no spans."""
+def sdk_disabled(environ: Environ) -> Iterator[Symptom]:
+    """`OTEL_SDK_DISABLED=true`: OpenTelemetry's tracers do nothing, so there are no spans."""
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        yield Finding(
+        yield Symptom(
             "OTEL_SDK_DISABLED is true.",
-            "OpenTelemetry gives tracers that do nothing: no span of either API is recorded.",
+            "OpenTelemetry's tracers do nothing then: no span of either API is recorded.",
         )
 
 
 @check("variable-misspelt", WARNING, fix="Correct the name of the variable.")
-def variable_misspelt(environ: Environ) -> Iterator[Finding]:
-    """A `SENTRY_*` or `BRIDGE_*` variable is nearly one that is read, but is not."""
+def variable_misspelt(environ: Environ) -> Iterator[Symptom]:
+    """A `SENTRY_*` or `BRIDGE_*` variable is not used, and its name resembles one that is."""
     for name in sorted(environ):
         if not name.upper().startswith(("SENTRY", "BRIDGE_")) or name in _KNOWN:
             continue
         near = difflib.get_close_matches(name.upper(), sorted(_KNOWN), n=1, cutoff=_CLOSE)
         if near and near[0] not in environ:
-            yield Finding(
-                f"{name} is set, and nobody reads it.",
-                f"It looks like {near[0]}, which is not set.",
+            yield Symptom(
+                f"{name} is set but not used.",
+                f"Its name resembles {near[0]}, which is not set.",
                 f"Rename it to {near[0]}.",
             )
 
@@ -60,14 +57,14 @@ def variable_misspelt(environ: Environ) -> Iterator[Finding]:
     WARNING,
     fix="Upgrade all OpenTelemetry packages in one command, so that pip chooses releases that go together.",
 )
-def versions_mixed(environ: Environ) -> Iterator[Finding]:
+def versions_mixed(environ: Environ) -> Iterator[Symptom]:
     """OpenTelemetry packages of different releases are installed."""
     versions, requirers = _opentelemetry_pins()
     upgrade = f"{versions_mixed.fix} `pip install --upgrade {' '.join(sorted(versions))}`."
     for (name, required), by in sorted(requirers.items()):
         if versions.get(name) != required:
             installed = versions.get(name, "(not installed)")
-            yield Finding(
+            yield Symptom(
                 f"{name} {installed} does not go with {_shortened(by)}: {required} is needed.",
                 "An instrumentation that does not fit turns itself off, and other packages may fail when imported.",
                 upgrade,
@@ -79,12 +76,12 @@ def versions_mixed(environ: Environ) -> Iterator[Finding]:
     ERROR,
     fix="Uninstall the other package or rename the module: only one can be imported as `bridge`.",
 )
-def bridge_shadowed(environ: Environ) -> Iterator[Finding]:
-    """Another distribution, or a module earlier on `sys.path`, is called `bridge` as well."""
+def bridge_shadowed(environ: Environ) -> Iterator[Symptom]:
+    """Another distribution, or a module earlier on `sys.path`, is also called `bridge`."""
     for name in _other_distributions():
-        yield Finding(
-            f"The distribution {name} has a package `bridge` as well.",
-            "Both are installed over one another, so either may be broken.",
+        yield Symptom(
+            f"The distribution {name} also has a package `bridge`.",
+            "Both are installed into the same folder, so either may be broken.",
             f"`pip uninstall {name}`, then `pip install --force-reinstall {DISTRIBUTION}`.",
         )
     for entry in sys.path:
@@ -92,44 +89,34 @@ def bridge_shadowed(environ: Environ) -> Iterator[Finding]:
         if _is_ours(folder):
             return
         for other in _others_in(folder):
-            yield Finding(
+            yield Symptom(
                 f"{other} is found before {_own_folder()}.",
-                "The next process with this sys.path imports that one as `bridge`.",
+                "The next process with this sys.path imports that one instead.",
             )
 
 
 @check(
     "bridge-shadowed-here",
     ERROR,
-    fix="Rename it, or start the program from elsewhere.",
+    fix="Rename it, or start the program from another directory.",
 )
-def bridge_shadowed_here(environ: Environ) -> Iterator[Finding]:
-    """The working directory has a module called `bridge`, which `python -m` and launchers would import instead."""
+def bridge_shadowed_here(environ: Environ) -> Iterator[Symptom]:
+    """The working directory has a module called `bridge`, which `python -m` and launchers import instead."""
     here = Path.cwd()
     if _is_ours(here) or any(Path(entry or ".").resolve() == here.resolve() for entry in sys.path):
         return
     for other in _others_in(here):
-        yield Finding(
+        yield Symptom(
             f"{other} is in the working directory.",
-            "`python -m`, `python -c` and opentelemetry-instrument put the working directory first: that module is "
-            "imported as `bridge` then. A program that is set up by variables may not start; `python -m bridge` does "
-            "nothing.",
+            "`python -m`, `python -c` and opentelemetry-instrument search the working directory first and import that "
+            "module: a program that is set up by variables may not start, and `python -m bridge` does nothing.",
         )
 
 
-CHECKS: tuple[Check[Environ], ...] = (
-    sdk_disabled,
-    variable_misspelt,
-    versions_mixed,
-    bridge_shadowed,
-    bridge_shadowed_here,
-)
-
-
 def _opentelemetry_pins() -> tuple[dict[str, str], dict[tuple[str, str], list[str]]]:
-    """Return the installed OpenTelemetry packages, and which of them require exactly which version of another.
+    """Return the versions of OpenTelemetry's packages, and which packages pin which version of another.
 
-    OpenTelemetry pins the packages of one release to each other, so equality is all that has to be compared.
+    OpenTelemetry pins the packages of a release to each other exactly, so comparing for equality is enough.
     """
     versions: dict[str, str] = {}
     requirers: dict[tuple[str, str], list[str]] = {}
@@ -161,7 +148,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _others_in(folder: Path) -> Iterable[Path]:
-    """Return what would be imported as `bridge` from a folder; one without `__init__` loses against any package."""
+    """Return other modules that are imported as `bridge` from a folder. A folder without `__init__` never is one."""
     candidates = [folder / "bridge" / "__init__.py", folder / "bridge.py", *folder.glob("bridge.*.so")]
     return [path for path in candidates if path.is_file() and path.resolve().parent != _own_folder()]
 
