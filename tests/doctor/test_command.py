@@ -39,7 +39,7 @@ def codes(read: dict[str, Any]) -> list[str]:
 
 
 def test_a_sound_environment(tmp_path: Path) -> None:
-    """What is live is told in plain lines, the verdict last, and the exit code is 0."""
+    """The report lists what is active in plain lines, the verdict last, and the exit code is 0."""
     done = doctor(tmp_path, SENTRY_DSN=DSN, SENTRY_TRACES_SAMPLE_RATE="0.5")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("\nNothing is wrong.\n")

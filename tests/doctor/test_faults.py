@@ -1,4 +1,4 @@
-"""Each wrong set-up is told of, in a process that is set up that way."""
+"""Each wrong set-up is reported, in a process that is set up that way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from bridge._internal import otel_private
 from bridge._internal.doctor.checks import all_checks
 from tests.doctor import test_neighbours, test_probe
-from tests.doctor.programs import DSN, INIT, codes, told
+from tests.doctor.programs import DSN, INIT, codes, diagnosed
 
 pytestmark = pytest.mark.programs
 
@@ -36,7 +36,7 @@ def init(**options: str) -> str:
 
 
 class Fault(NamedTuple):
-    """A program, and what it is told; `says` is in what is wrong, why or the fix."""
+    """A program and the problem that it has; `says` is part of what is wrong, why or the fix."""
 
     code: str
     severity: str
@@ -227,17 +227,17 @@ def needs_list_of_tracers() -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[f"{fault.code}-{n}" for n, fault in enumerate(FAULTS)])
-def test_a_wrong_set_up_is_told_of(fault: Fault, tmp_path: Path) -> None:
-    """With what is wrong, why, and what to do; what merely explains is not in check_setup's list."""
+def test_a_wrong_set_up_is_reported(fault: Fault, tmp_path: Path) -> None:
+    """A problem says what is wrong, why, and how to fix it; check_setup leaves notes out."""
     if fault.code == "provider-idle":
         needs_list_of_tracers()
-    checked, everything = told(fault.program, tmp_path, **fault.variables)
+    checked, everything = diagnosed(fault.program, tmp_path, **fault.variables)
     found = [problem for problem in everything if problem[1] == fault.code]
     assert [problem[0] for problem in found] == [fault.severity], everything
     assert all(found[0][2:])
     assert fault.says in " ".join(found[0])
     assert (fault.code in codes(checked)) is (fault.severity != "info")
-    # One cause is told of once.
+    # Each cause is reported once.
     others = [problem[1] for problem in checked if problem[1] != fault.code]
     assert others == [] or fault.code in ("not-initialised", "sdk-disabled", "faults")
 

@@ -1,4 +1,4 @@
-"""What is wrong with sending, as the server's answers show it; in this process."""
+"""Problems of delivery, as the server's answers show them; in this process."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def sink() -> Iterator[Sink]:
         yield running
 
 
-def told(code: str) -> list[str]:
+def diagnosed(code: str) -> list[str]:
     """Return what the diagnosis says under a code."""
     return [f"{problem.what} {problem.why}" for problem in diagnose() if problem.code == code]
 
 
 def test_a_server_that_refuses_everything(sink: Sink) -> None:
-    """While nothing has arrived yet and something was refused, that is told; not once something has arrived."""
+    """Refused envelopes are reported as long as none has arrived."""
     bridge.init(str(sink.dsn))
-    assert told("nothing-arrives") == []
+    assert diagnosed("nothing-arrives") == []
     sink.script.append(Answer(400))
     bridge.capture_message("lost")
     bridge.flush(10)
-    assert "1 errors (send_error)" in told("nothing-arrives")[0]
+    assert "1 errors (send_error)" in diagnosed("nothing-arrives")[0]
     bridge.capture_message("taken")
     bridge.flush(10)
-    assert told("nothing-arrives") == []
+    assert diagnosed("nothing-arrives") == []
 
 
 def test_spans_by_otlp_as_well(sink: Sink) -> None:
@@ -56,7 +56,7 @@ def test_spans_by_otlp_as_well(sink: Sink) -> None:
     ):
         processor = BatchSpanProcessor(OTLPSpanExporter(endpoint))
         bridge.init(dsn, traces_sample_rate=1.0, trace_lifecycle=lifecycle, span_processors=[processor])
-        assert len(told("spans-sent-twice")) == expected, endpoint
+        assert len(diagnosed("spans-sent-twice")) == expected, endpoint
         bridge.close()
         processor.shutdown()
 
@@ -102,7 +102,7 @@ def test_an_answer_in_words(sink: Sink, answer: Answer, severity: str, says: str
 
 
 def test_no_answer(sink: Sink) -> None:
-    """A network error is told in words, once for each test; nothing is tried again."""
+    """A network error is reported once for each test; nothing is retried."""
     sink.script.extend([CLOSE_UNANSWERED] * 2)
     sent, problems = send_probes(resolve({"dsn": str(sink.dsn)}, {}))
     assert [one.status for one in sent] == [None, None]
@@ -111,7 +111,7 @@ def test_no_answer(sink: Sink) -> None:
 
 
 def test_nowhere_to_send_to() -> None:
-    """Without a DSN that is all that is told."""
+    """Without a DSN, that is the only problem."""
     for options in (None, resolve({}, {})):
         sent, problems = send_probes(options)
         assert sent == []
