@@ -141,7 +141,7 @@ def _delivery(client: Client | None) -> dict[str, Any] | None:
         "dsn": None if client.dsn is None else _dsn(client.dsn),
         "transport": None if client.transport is None else full_name(client.transport),
         "spotlight": _option_value(client.options.spotlight),
-        "sends": client.sends,
+        "sends": client.sender.sends,
         "spans": asdict(client.accounting()),
     }
 

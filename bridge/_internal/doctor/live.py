@@ -117,7 +117,7 @@ class LiveSetup(Process):
 
 def read_process(environ: Mapping[str, str] | None = None) -> Process:
     """Read what is active now: a `LiveSetup` if there is a client."""
-    client = cast("Client | None", active.client)
+    client = active.client
     state = {
         "provider": global_tracer_provider(),
         "propagator": propagator_tree(propagate.get_global_textmap()),

@@ -9,7 +9,6 @@ from opentelemetry.context.context import Context
 
 from bridge._internal.client import Client
 from bridge._internal.delivery.connection import Answer, Connection, UnreachableError, UnsendableError
-from bridge._internal.delivery.quiet import in_quiet_context
 from bridge._internal.delivery.rate_limits import (
     LIMITS_HEADER,
     RETRY_AFTER_HEADER,
@@ -18,6 +17,7 @@ from bridge._internal.delivery.rate_limits import (
 )
 from bridge._internal.delivery.transport import request_headers
 from bridge._internal.guard import guard
+from bridge._internal.local import in_untraced_context
 from bridge._internal.options import resolve
 from bridge._internal.problem import ERROR, WARNING, Problem
 from bridge._internal.sampling.sampler import SentrySampler
@@ -70,7 +70,7 @@ def send_probes(options: Options | None) -> tuple[list[ProbeResult], list[Proble
     if options is None or dsn is None:
         return [], [_refusal("There is no DSN to send a test to.", "", "Set SENTRY_DSN, or give init(dsn=...).")]
     connection = Connection(dsn.envelope_url, request_headers(dsn), options.http_client)
-    post = in_quiet_context(_post)
+    post = in_untraced_context(_post)
     try:
         posted = [post(connection, kind, envelope) for kind, envelope in _test_envelopes(options)]
     finally:
@@ -84,9 +84,9 @@ def _test_envelopes(options: Options) -> list[tuple[str, Envelope]]:
     made: list[Envelope] = []
     program = {name: getattr(options, name) for name in ("dsn", "environment", "release", "dist", "server_name")}
     client = Client(resolve({**program, "traces_sample_rate": 1.0, "transport": made.append}, {}))
-    provider = TracerProvider(SentrySampler(1.0), options=client.options, sink=client, shutdown_on_exit=False)
+    provider = TracerProvider(SentrySampler(1.0), options=client.options, sink=client.sink, shutdown_on_exit=False)
     provider.get_tracer("bridge.doctor").start_span(_TRANSACTION, context=Context()).end()
-    client.capture_message(_MESSAGE, "info")
+    client.errors.capture_message(_MESSAGE, "info")
     client.flush(_TIMEOUT_S)
     client.close()
     by_type = {item.type: envelope for envelope in made for item in envelope.items}

@@ -26,7 +26,7 @@ _WRAPPED = (TraceContextTextMapPropagator, W3CBaggagePropagator, SentryPropagato
 @check("client-closed", ERROR, fix="Call bridge.init() again, and bridge.close() only when the program ends.")
 def client_closed(live: LiveSetup) -> Iterator[Symptom]:
     """`Client.close()` was called on the active client: it sends nothing any more."""
-    if live.client.is_closed:
+    if live.client.sender.is_closed:
         yield Symptom("The active client is closed.", "Spans are still created, but nothing is sent.")
 
 

@@ -55,7 +55,7 @@ def spans_go_nowhere(live: LiveSetup) -> Iterator[Symptom]:
 )
 def spans_sent_twice(live: LiveSetup) -> Iterator[Symptom]:
     """An OTLP exporter sends spans to Sentry, and so does bridge: each span arrives twice."""
-    for processor in live.processors if live.client.collects_spans else ():
+    for processor in live.processors if live.client.sink.collects_spans else ():
         url = exporter_url(processor)
         if url is not None and _is_sentry(url, live.options.dsn):
             yield Symptom(
@@ -92,7 +92,7 @@ def exporter_not_read(live: LiveSetup) -> Iterator[Symptom]:
 )
 def nothing_arrives(live: LiveSetup) -> Iterator[Symptom]:
     """Envelopes were lost or refused on their way, and none has arrived."""
-    outcomes = live.client.outcomes
+    outcomes = live.client.sender.outcomes
     if any(outcomes.delivered_of(category) for category in _CATEGORIES):
         return
     lost = {

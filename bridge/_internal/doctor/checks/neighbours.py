@@ -156,7 +156,7 @@ def logfire_apart(live: LiveSetup) -> Iterator[Symptom]:
 )
 def monkey_patched_late(live: LiveSetup) -> Iterator[Symptom]:
     """gevent or eventlet patched threads after `init`: the delivery worker's real locks block every greenlet."""
-    for name in _patched_by() if live.client.waits_natively else ():
+    for name in _patched_by() if live.client.sender.worker.waits_natively else ():
         yield Symptom(
             f"{name} patched the threading module after bridge.init().",
             "The delivery worker waits on real locks: it may block all greenlets of the process, or never run.",
