@@ -56,8 +56,8 @@ if TYPE_CHECKING:
     from bridge._internal.delivery.envelope import Envelope as Envelope
     from bridge._internal.delivery.outcomes import Accounting as Accounting
     from bridge._internal.doctor.diagnosis import check_setup as check_setup
-    from bridge._internal.doctor.problem import Problem as Problem
     from bridge._internal.integrations.instrumentors import Instrumentation as Instrumentation
+    from bridge._internal.problem import Problem as Problem
     from bridge._internal.tracing.span import Span as Span
     from bridge._internal.tracing.suppression import suppress_tracing as suppress_tracing
 
@@ -67,7 +67,7 @@ _EXPORTS = {
     "Client": "bridge._internal.client",
     "Envelope": "bridge._internal.delivery.envelope",
     "Instrumentation": "bridge._internal.integrations.instrumentors",
-    "Problem": "bridge._internal.doctor.problem",
+    "Problem": "bridge._internal.problem",
     "Scope": "bridge._internal.context.scope",
     "Span": "bridge._internal.tracing.span",
     "add_breadcrumb": "bridge._internal.api",

@@ -142,12 +142,11 @@ def test_no_other_module_uses_a_private_name() -> None:
 
 
 def test_what_the_doctor_reads_of_providers() -> None:
-    """Tracers that were given out, whether a provider is disabled or waits for the exit, and where it exports to."""
+    """Tracers that were given out, whether a provider waits for the exit, and where it exports to."""
     provider = TracerProvider()
     assert otel_private.is_shut_down_at_exit(provider)
     provider.shutdown()
     assert not otel_private.is_shut_down_at_exit(provider)
-    assert not otel_private.is_disabled(provider)
     tracer = provider.get_tracer("t")
     assert otel_private.tracers(provider) in ((tracer,), None)  # None before 1.42
     assert otel_private.exporter_url(SpanProcessor()) is None

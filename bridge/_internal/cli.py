@@ -64,7 +64,10 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _add_doctor(commands: Commands) -> None:
     doctor = _command(
-        commands, "doctor", _doctor, "what is live, what is wrong, how to mend it; exit code 1 on an error"
+        commands,
+        "doctor",
+        _doctor,
+        "reports what is active, what is misconfigured and how to fix it; exit code 1 on an error",
     )
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     doctor.add_argument("--send", action="store_true", help="send a test message and a test transaction to the DSN")
@@ -76,7 +79,7 @@ def _add_doctor(commands: Commands) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from bridge._internal.doctor.run import run_doctor
+    from bridge._internal.doctor.command import run_doctor
 
     return run_doctor(app=arguments.app, json=arguments.json, send=arguments.send)
 
