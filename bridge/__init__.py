@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from bridge._internal.client import Client as Client
     from bridge._internal.context.handoff import bind as bind
     from bridge._internal.context.scope import Scope as Scope
-    from bridge._internal.context.scope import new_isolation_scope as isolation_scope
+    from bridge._internal.context.scope import isolation_scope as isolation_scope
     from bridge._internal.context.scope import new_scope as new_scope
     from bridge._internal.context.scope import new_trace as new_trace
     from bridge._internal.delivery.envelope import Envelope as Envelope
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from bridge._internal.tracing.span import Span as Span
     from bridge._internal.tracing.suppression import suppress_tracing as suppress_tracing
 
-# Public name -> where it is defined ("module" or "module:name where it differs").
+# Public name -> the module that defines it.
 _EXPORTS = {
     "Accounting": "bridge._internal.delivery.outcomes",
     "Client": "bridge._internal.client",
@@ -89,7 +89,7 @@ _EXPORTS = {
     "get_traceparent": "bridge._internal.api",
     "init": "bridge._internal.api",
     "is_initialized": "bridge._internal.api",
-    "isolation_scope": "bridge._internal.context.scope:new_isolation_scope",
+    "isolation_scope": "bridge._internal.context.scope",
     "last_event_id": "bridge._internal.api",
     "new_scope": "bridge._internal.context.scope",
     "new_trace": "bridge._internal.context.scope",
@@ -164,11 +164,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     try:
-        where = _EXPORTS[name]
+        module = _EXPORTS[name]
     except KeyError:
         raise AttributeError(f"module 'bridge' has no attribute {name!r}") from None
-    module, _, attribute = where.partition(":")
-    value = getattr(importlib.import_module(module), attribute or name)
+    value = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value
 

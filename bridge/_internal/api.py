@@ -412,7 +412,7 @@ def get_global_scope() -> Scope:
 
 def get_isolation_scope() -> Scope:
     """Return the scope that the request or job which runs shares, whatever it runs in."""
-    return scopes_of.isolation_scope()
+    return scopes_of.current_isolation_scope()
 
 
 def get_current_scope() -> Scope:
@@ -422,42 +422,42 @@ def get_current_scope() -> Scope:
 
 def set_tag(key: str, value: Any) -> None:
     """Set a tag on the isolation scope."""
-    scopes_of.isolation_scope().set_tag(key, value)
+    scopes_of.current_isolation_scope().set_tag(key, value)
 
 
 def set_tags(tags: Mapping[str, Any]) -> None:
     """Set tags on the isolation scope."""
-    scopes_of.isolation_scope().set_tags(tags)
+    scopes_of.current_isolation_scope().set_tags(tags)
 
 
 def set_user(user: Mapping[str, Any] | None) -> None:
     """Set the user on the isolation scope; `None` unsets."""
-    scopes_of.isolation_scope().set_user(user)
+    scopes_of.current_isolation_scope().set_user(user)
 
 
 def set_context(key: str, value: Mapping[str, Any]) -> None:
     """Set a named block of data on the isolation scope."""
-    scopes_of.isolation_scope().set_context(key, value)
+    scopes_of.current_isolation_scope().set_context(key, value)
 
 
 def set_extra(key: str, value: Any) -> None:
     """Set a value of the extra data on the isolation scope."""
-    scopes_of.isolation_scope().set_extra(key, value)
+    scopes_of.current_isolation_scope().set_extra(key, value)
 
 
 def set_level(level: str | None) -> None:
     """Set the level on the isolation scope."""
-    scopes_of.isolation_scope().set_level(level)
+    scopes_of.current_isolation_scope().set_level(level)
 
 
 def set_attribute(key: str, value: Any) -> None:
     """Set an attribute on the isolation scope."""
-    scopes_of.isolation_scope().set_attribute(key, value)
+    scopes_of.current_isolation_scope().set_attribute(key, value)
 
 
 def set_attributes(attributes: Mapping[str, Any]) -> None:
     """Set attributes on the isolation scope."""
-    scopes_of.isolation_scope().set_attributes(attributes)
+    scopes_of.current_isolation_scope().set_attributes(attributes)
 
 
 def add_breadcrumb(
@@ -481,7 +481,7 @@ def add_breadcrumb(
         "timestamp": timestamp,
     }
     given = {key: value for key, value in fields.items() if value is not None}
-    scopes_of.isolation_scope().add_breadcrumb(crumb, hint, **given)
+    scopes_of.current_isolation_scope().add_breadcrumb(crumb, hint, **given)
 
 
 # Capture.
