@@ -49,11 +49,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bridge.testing": SPANS | {"delivery", "console", "client", "install", "api"},
     "bridge": {"ground", "doctor", "public", "bridge.otel", "bridge.testing"},
     "bridge.pytest_plugin": {"bridge.testing"},
-    "zero_code": {"ground", "sampling", "tracing", "api", "bridge"},
+    "zero_code": {"ground", "sampling", "tracing", "install", "api", "bridge"},
     "demo": {"ground", "wire", "delivery", "console", "bridge"},
     "cli": {"ground", "decode", "doctor", "demo", "zero_code"},
     "bridge.__main__": {"cli"},
 }
+
+# The one arrow that points up, for type checkers alone: the reference to the client is typed as what it holds.
+HOLDS = "bridge._internal.active -> bridge._internal.client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +144,13 @@ def test_rows_point_down() -> None:
 def test_a_room_imports_only_what_it_may(room: str) -> None:
     """Imports at the top, within functions and for type checkers: none goes to a room that the table does not name."""
     allowed = MAY_IMPORT[room] | {room}
-    wrong = [
-        str(found) for found in IMPORTS if room_of(found.importer) == room and room_of(found.imported) not in allowed
-    ]
-    assert wrong == []
+    wrong = {
+        str(found)
+        for found in IMPORTS
+        if room_of(found.importer) == room and room_of(found.imported) not in allowed
+        if found.at_load or str(found) != HOLDS
+    }
+    assert wrong == set()
 
 
 def test_the_core_knows_no_periphery() -> None:
