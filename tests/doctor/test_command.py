@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from bridge._internal.console.problem import Problem
 from bridge._internal.console.terminal import render
 from bridge._internal.doctor.report import SCHEMA, Report, report_lines
-from bridge._internal.problem import Problem
 from tests.delivery.sink import Answer, Sink
 from tests.doctor.programs import DSN, INIT, run
 

@@ -450,7 +450,7 @@ def global_scope() -> SharedScope:
     return _global_scope
 
 
-def isolation_scope() -> IsolationScope:
+def current_isolation_scope() -> IsolationScope:
     """Return the isolation scope of the request or job that runs."""
     return current_scopes().isolation
 
@@ -470,7 +470,7 @@ def new_scope() -> Iterator[Scope]:
 
 
 @contextmanager
-def new_isolation_scope() -> Iterator[IsolationScope]:
+def isolation_scope() -> Iterator[IsolationScope]:
     """Fork the isolation scope and the current scope for a block, with a fresh trace."""
     context, scopes = context_api.get_current(), current_scopes()
     entry = scopes.fork(context.get(SPAN_KEY))

@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bridge._internal.console.problem import ERROR, Problem, worst_first
 from bridge._internal.console.terminal import Terminal
 from bridge._internal.doctor.diagnosis import NOT_IMPORTABLE, diagnose
 from bridge._internal.doctor.report import Report, as_json, report_lines
-from bridge._internal.problem import ERROR, Problem, worst_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable

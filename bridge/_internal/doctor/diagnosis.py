@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
+from bridge._internal.console.problem import ERROR, INFO, Problem, worst_first
 from bridge._internal.doctor.checks import environment_checks, initialisation_checks, setup_checks
 from bridge._internal.doctor.checks.check import run_checks
 from bridge._internal.guard import guard
-from bridge._internal.problem import ERROR, INFO, Problem, worst_first
 
 NOT_IMPORTABLE = "opentelemetry-not-importable"
 

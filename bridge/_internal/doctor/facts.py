@@ -9,13 +9,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-import bridge
 from bridge._internal.context.handoff import active_patches
-from bridge._internal.doctor.checks.check import full_name, installed_version
+from bridge._internal.doctor.checks.check import PACKAGE, full_name, installed_version
 from bridge._internal.dsn import Dsn
 from bridge._internal.guard import guard
 from bridge._internal.otel_private import sdk_provider
 from bridge._internal.tracing.provider import TracerProvider
+from bridge._internal.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -70,7 +70,11 @@ def collect_facts(process: Process) -> dict[str, Any]:
     sections: dict[str, Callable[[], Any]] = {
         "python": _python,
         "packages": lambda: dict(_packages()),
-        "bridge": lambda: {"version": bridge.__version__, "file": bridge.__file__, "initialised": bool(process.client)},
+        "bridge": lambda: {
+            "version": __version__,
+            "file": str(PACKAGE / "__init__.py"),
+            "initialised": bool(process.client),
+        },
         "context": lambda: full_name(process.runtime),
         "propagator": lambda: _propagator(process.propagator),
         "provider": lambda: _provider(process),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.context.context import Context
 
 from bridge._internal.client import Client
+from bridge._internal.console.problem import ERROR, WARNING, Problem
 from bridge._internal.delivery.connection import Answer, Connection, UnreachableError, UnsendableError
 from bridge._internal.delivery.rate_limits import (
     LIMITS_HEADER,
@@ -19,7 +20,6 @@ from bridge._internal.delivery.transport import request_headers
 from bridge._internal.guard import guard
 from bridge._internal.local import in_untraced_context
 from bridge._internal.options import resolve
-from bridge._internal.problem import ERROR, WARNING, Problem
 from bridge._internal.sampling.sampler import SentrySampler
 from bridge._internal.tracing.provider import TracerProvider
 

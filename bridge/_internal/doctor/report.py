@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from bridge._internal.console.problem import ERROR, INFO, SEVERITIES, WARNING, Problem, problem_lines
 from bridge._internal.doctor.checks import all_checks
-from bridge._internal.problem import ERROR, INFO, SEVERITIES, WARNING, Problem, problem_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,18 +5,22 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from bridge._internal.console.problem import Problem
 from bridge._internal.guard import guard
-from bridge._internal.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import ModuleType
 
-    from bridge._internal.problem import Severity
+    from bridge._internal.console.problem import Severity
 
 S = TypeVar("S")
+
+PACKAGE = Path(__file__).parents[3]
+"""The folder of the package `bridge`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from bridge._internal.console.problem import ERROR, WARNING
 from bridge._internal.doctor.checks.check import Symptom, check, full_name
 from bridge._internal.foreign.span_processor import SentrySpanProcessor
 from bridge._internal.otel_private import is_shut_down_at_exit, span_processors, tracers
-from bridge._internal.problem import ERROR, WARNING
 from bridge._internal.propagation.propagator import SentryPropagator
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from bridge._internal.console.problem import ERROR, WARNING
 from bridge._internal.delivery.envelope import ERROR_CATEGORY, SPAN_CATEGORY, TRANSACTION_CATEGORY
 from bridge._internal.delivery.outcomes import NETWORK_ERROR, SEND_ERROR
 from bridge._internal.doctor.checks.check import Symptom, check, full_name
 from bridge._internal.guard import fault_counts
 from bridge._internal.otel_private import exporter_url
-from bridge._internal.problem import ERROR, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

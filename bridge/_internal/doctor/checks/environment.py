@@ -9,10 +9,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import bridge
-from bridge._internal.doctor.checks.check import Symptom, check
+from bridge._internal.console.problem import ERROR, WARNING
+from bridge._internal.doctor.checks.check import PACKAGE, Symptom, check
 from bridge._internal.options import ROWS
-from bridge._internal.problem import ERROR, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -140,7 +139,7 @@ def _shortened(names: list[str]) -> str:
 
 
 def _own_folder() -> Path:
-    return Path(bridge.__file__).resolve().parent
+    return PACKAGE.resolve()
 
 
 def _is_ours(folder: Path) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bridge._internal.console.problem import ERROR
 from bridge._internal.context.runtime import SentryRuntimeContext
 from bridge._internal.doctor.checks.check import Symptom, check, full_name
 from bridge._internal.foreign.span_processor import SentrySpanProcessor
-from bridge._internal.problem import ERROR
 from bridge._internal.propagation.propagator import SentryPropagator
 from bridge._internal.tracing.provider import TracerProvider
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bridge._internal.console.problem import ERROR, WARNING
 from bridge._internal.doctor.checks.check import Symptom, check, full_name, installed_version
 from bridge._internal.doctor.live import imported_module, logfire_provider
-from bridge._internal.problem import ERROR, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bridge._internal.console.problem import INFO, WARNING
 from bridge._internal.doctor.checks.check import Symptom, check
 from bridge._internal.otel_private import sdk_provider
-from bridge._internal.problem import INFO, WARNING
 from bridge._internal.sampling.foreign_sampler import sampler_rate
 from bridge._internal.sampling.sampler import SentrySampler
 
