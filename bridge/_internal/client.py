@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import socket
 import time
 from functools import partial
@@ -326,7 +325,7 @@ class Client:
 
     def _error_is_sampled(self) -> bool:
         rate = self.options.sample_rate
-        return rate >= 1.0 or random.random() < rate
+        return rate >= 1.0 or sources.chance() < rate
 
     def _envelopes(
         self, event: dict[str, Any], link: TraceLink, attachments: Sequence[Attachment], *, root_is_open: bool

@@ -21,6 +21,7 @@ from bridge._internal.otel_private import (
     global_tracer_provider,
     remove_span_processor,
     runtime_context,
+    sdk_provider,
     set_resource,
     set_runtime_context,
     span_processors,
@@ -28,6 +29,7 @@ from bridge._internal.otel_private import (
 from bridge._internal.propagation.propagator import SentryPropagator
 from bridge._internal.sampling.sampler import SentrySampler
 from bridge._internal.sampling.upstream import RemoteSpan
+from bridge._internal.sources import set_ids
 from bridge._internal.tracing.provider import TracerProvider
 from bridge._internal.wire.carrier import environment_carrier
 
@@ -112,6 +114,7 @@ def install_provider(
         existing.add_span_processor(SentrySpanProcessor(options, sink))
     for processor in options.span_processors:
         existing.add_span_processor(processor)
+    set_ids(getattr(sdk_provider(existing), "id_generator", None))
     return cast("trace_api.TracerProvider", existing)
 
 
@@ -123,6 +126,7 @@ def uninstall_provider(provider: trace_api.TracerProvider, options: Options, tim
     for processor in options.span_processors:
         processor.force_flush(int(timeout_s * 1000))
         remove_span_processor(provider, processor)
+    set_ids(None)
     if isinstance(provider, TracerProvider):
         provider.has_processors = bool(span_processors(provider))
         provider.configure(None, SentrySampler(), None)

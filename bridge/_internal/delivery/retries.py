@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from bridge._internal.sources import chance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ class Retries:
     longest_wait_s: float = 5.0
     total_s: float = 30.0
 
-    def waits(self, clock: Callable[[], float], chance: Callable[[], float] = random.random) -> Iterator[float]:
+    def waits(self, clock: Callable[[], float], chance: Callable[[], float] = chance) -> Iterator[float]:
         """Yield how long to wait before each further attempt, until there is to be none."""
         give_up_at = clock() + self.total_s
         for retry in range(self.attempts - 1):

@@ -11,6 +11,8 @@ from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator as SdkRandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, TraceFlags
 
@@ -30,6 +32,7 @@ from bridge._internal.otel_private import (
 from bridge._internal.sampling.foreign_sampler import decision_from_result, independent_decisions
 from bridge._internal.sampling.sampler import SentrySampler, SpanStart
 from bridge._internal.sampling.upstream import RemoteSpan, upstream_of
+from bridge._internal.sources import RandomIds
 from bridge._internal.tracing.block_error import record_block_error_as_otel
 from bridge._internal.tracing.decorator import decorate
 from bridge._internal.tracing.light_spans import NO_OP, NoOpSpan, UnsampledSpan
@@ -56,6 +59,10 @@ if TYPE_CHECKING:
 F = TypeVar("F")
 
 
+class RandomIdGenerator(RandomIds, IdGenerator):
+    """Makes random ids; unlike those of the SDK's generator they do not come from the program's own `random`."""
+
+
 class TracerProvider(SdkTracerProvider):
     """OpenTelemetry's SDK provider, whose tracers make spans that are Sentry's too.
 
@@ -78,6 +85,8 @@ class TracerProvider(SdkTracerProvider):
         self.options = options or Options()
         self.sink = sink
         super().__init__(sampler or SentrySampler(), *args, **kwargs)
+        if type(self.id_generator) is SdkRandomIdGenerator:
+            self.id_generator = RandomIdGenerator()  # type: ignore[assignment]  # typed by what the SDK assigns
 
     def configure(
         self,
