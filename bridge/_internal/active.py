@@ -1,4 +1,4 @@
-"""The one reference that this process holds: the client that the last `init` made, or none.
+"""The active client: the one that the last `init` made, or none.
 
 Rooms below the client read the options here; of the client they know nothing but that it has some.
 """
@@ -15,39 +15,39 @@ if TYPE_CHECKING:
     Amend = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
-class HasOptions(Protocol):
+class ActiveClient(Protocol):
     """What the rooms below may know of the client."""
 
     @property
     def options(self) -> Options:
-        """What is in force."""
+        """The options that `init` was given, completed."""
 
 
-client: HasOptions | None = None
+client: ActiveClient | None = None
 
 
-def activate(new_client: HasOptions | None) -> None:
-    """Put another client, or none, in place."""
+def activate(new_client: ActiveClient | None) -> None:
+    """Make another client, or none, the active one."""
     global client
     client = new_client
 
 
 def options() -> Options | None:
-    """Return the options in force, if there is a client."""
+    """Return the active client's options; `None` without a client."""
     return None if client is None else client.options
 
 
 amend: Amend | None = None
-"""What has the last word on the arguments of `init`, if anything: a capture of `bridge.testing` that is in force."""
+"""What changes the arguments of `init` last, if anything: a capture of `bridge.testing`."""
 
 
 def amended(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the arguments that `init` goes by."""
+    """Return the arguments that `init` uses."""
     return arguments if amend is None else amend(arguments)
 
 
-def set_amend(with_last_word: Amend | None) -> Amend | None:
-    """Let something else, or nothing, have the last word; returns what had it."""
+def set_amend(new_amend: Amend | None) -> Amend | None:
+    """Replace what changes the arguments of `init`; returns the previous one."""
     global amend
-    before, amend = amend, with_last_word
+    before, amend = amend, new_amend
     return before

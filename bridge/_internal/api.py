@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import html
+import inspect
 import logging
 import sys
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, overload
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
@@ -57,13 +58,14 @@ if TYPE_CHECKING:
     from bridge._internal.init_options import InitOptions
 
 F = TypeVar("F")
+P = ParamSpec("P")
 _init_lock = threading.RLock()  # protects the exchange of the active client
 _is_initialising = False  # read and written under _init_lock: whether its holder is installing a client
 _NO_CLIENT = Client(Options())
 
 
 class _Current:
-    """The default of `parent=`: whatever span is active."""
+    """The default of `parent=`: the active span."""
 
     def __repr__(self) -> str:
         return "<the active span>"
@@ -144,7 +146,8 @@ def get_client() -> Client:
 
 
 def _client() -> Client | None:
-    return cast("Client | None", active.client)
+    client = active.client
+    return client if isinstance(client, Client) else None
 
 
 def is_initialized() -> bool:
@@ -207,58 +210,42 @@ def start_span(
     in nanoseconds since the epoch. `sampled` decides for a root. Always a span: one that does not record where the
     trace is not sampled, tracing is suppressed or `init` was not called.
     """
-    return _start(name, op, attributes, kind, parent, links, start_time, sampled, origin, source, activates=True)
-
-
-def start_inactive_span(
-    name: str,
-    *,
-    op: str | None = None,
-    attributes: types.Attributes = None,
-    kind: SpanKind = SpanKind.INTERNAL,
-    parent: Parent | _Current = CURRENT,
-    links: Sequence[Link] | None = None,
-    start_time: int | None = None,
-    sampled: bool | None = None,
-    origin: str = ORIGIN_MANUAL,
-    source: str | None = None,
-) -> Span:
-    """Start a span as `start_span` does, but never make it active; a `with` block only ends it."""
-    return _start(name, op, attributes, kind, parent, links, start_time, sampled, origin, source, activates=False)
-
-
-def _start(
-    name: str,
-    op: str | None,
-    attributes: types.Attributes,
-    kind: SpanKind,
-    parent: Parent | _Current,
-    links: Sequence[Link] | None,
-    start_time: int | None,
-    sampled: bool | None,
-    origin: str,
-    source: str | None,
-    *,
-    activates: bool,
-) -> Span:
     client = _client()
     if client is None:
         return NO_OP
     tracer = client.tracer
     if type(tracer) is Tracer:
-        where = None if parent is CURRENT else _where(parent)
-        span = tracer.begin(name, where, kind, attributes, links, start_time, True, True, op, source, origin, sampled)
-        if activates and span is not NO_OP:  # which all share: it keeps no token
+        context = None if parent is CURRENT else _context_for(parent)
+        span = tracer.begin(name, context, kind, attributes, links, start_time, True, True, op, source, origin, sampled)
+        if span is not NO_OP:  # which all share: it keeps no token
             span._activates = True
         return span
     with guard("tracing", "a span could not be started"):
         given = with_op_and_source(attributes, op, source)
-        foreign = tracer.start_span(name, _where(parent), kind, given, links, start_time)
-        return SpanView(foreign, activates=activates)
+        return SpanView(tracer.start_span(name, _context_for(parent), kind, given, links, start_time), activates=True)
     return NO_OP
 
 
-def _where(parent: Parent | _Current) -> Context | None:
+def _with_parameters_of(func: Callable[P, Span]) -> Callable[[Callable[..., Span]], Callable[P, Span]]:
+    """Give a function the parameters of another one that it passes everything on to: for readers and type checkers."""
+
+    def declare(forwarding: Callable[..., Span]) -> Callable[P, Span]:
+        vars(forwarding)["__signature__"] = inspect.signature(func)
+        return forwarding
+
+    return declare
+
+
+@_with_parameters_of(start_span)
+def start_inactive_span(*args: Any, **kwargs: Any) -> Span:
+    """Start a span as `start_span` does, with the same arguments, but never make it active; `with` only ends it."""
+    span = start_span(*args, **kwargs)
+    if span is not NO_OP:
+        span._activates = False
+    return span
+
+
+def _context_for(parent: Parent | _Current) -> Context | None:
     return None if isinstance(parent, _Current) else _context_of(parent)
 
 
@@ -266,14 +253,14 @@ def _context_of(parent: Parent) -> Context:
     """Return the Context that a span with this parent starts under."""
     if isinstance(parent, Context):
         return parent
-    where = context_api.get_current()
+    current = context_api.get_current()
     if parent is None:
         scopes = current_scopes()
         own = Scopes(scopes.current, scopes.isolation, scopes.propagation)
-        return with_scopes(without_span(where), own)
+        return with_scopes(without_span(current), own)
     if isinstance(parent, SpanContext):
-        return with_span(where, NonRecordingSpan(parent))
-    return with_span(where, parent.viewed if isinstance(parent, Span) else parent)
+        return with_span(current, NonRecordingSpan(parent))
+    return with_span(current, parent.viewed if isinstance(parent, Span) else parent)
 
 
 class _TracedCall:
@@ -328,9 +315,8 @@ def use_span(span: trace_api.Span | None, end_on_exit: bool = False) -> Iterator
     An exception that leaves the block is recorded on the span: on a span of another provider as OpenTelemetry's own
     `use_span` does.
     """
-    where = context_api.get_current()
     behind = span.viewed if isinstance(span, Span) else span
-    context = _context_of(None) if behind is None else with_span(where, behind)
+    context = _context_of(None) if behind is None else with_span(context_api.get_current(), behind)
     try:
         with attached(context):
             yield span
@@ -387,8 +373,7 @@ def trace_headers(span: trace_api.Span | None = None) -> dict[str, str]:
     """
     headers: dict[str, str] = {}
     if (client := _client()) is not None:
-        where = None if span is None else _context_of(span)
-        client.propagator.inject(headers, where)
+        client.propagator.inject(headers, None if span is None else _context_of(span))
     return headers
 
 
@@ -421,7 +406,7 @@ def get_global_scope() -> Scope:
 
 
 def get_isolation_scope() -> Scope:
-    """Return the scope that the request or job which runs shares, whatever it runs in."""
+    """Return the isolation scope, shared by everything that runs for the current request or job."""
     return isolation_scope()
 
 

@@ -1,5 +1,7 @@
-"""Every OpenTelemetry private name that the bridge leans on, and nothing else.
+"""The private names of OpenTelemetry that bridge uses, except those that a subclass must name itself.
 
+Subclasses name what they override or must set: `tracing/span.py` and `tracing/provider.py` (the SDK's span, tracer and
+provider), `context/runtime.py` (the runtime context), `foreign/span_processor.py` (`_on_ending`).
 Each name says the OpenTelemetry versions it was seen in; `tests/test_otel_private.py` fails when one is gone.
 """
 
@@ -89,7 +91,7 @@ def runtime_context() -> Any:
 
 
 def set_runtime_context(runtime: Any) -> None:
-    """Put another runtime context in place; tokens of the old one stay valid if it holds the same variable."""
+    """Replace the runtime context; tokens of the old one stay valid if both hold the same variable."""
     _context_api._RUNTIME_CONTEXT = runtime
 
 
@@ -115,14 +117,14 @@ def tracer_provider_is_fixed() -> bool:
 
 
 def set_tracer_provider(provider: TracerProvider | None, *, fixed: bool) -> None:
-    """Put another global provider, or none, in place, and let OpenTelemetry refuse or take the next one."""
+    """Replace or unset the global provider; `fixed` says whether OpenTelemetry refuses the next one."""
     _trace_api._TRACER_PROVIDER = provider
     _trace_api._TRACER_PROVIDER_SET_ONCE._done = fixed
 
 
 @contextmanager
 def unbinding_proxies() -> Iterator[None]:
-    """Let go, at the end of a block, of the provider that module-level tracers found in it.
+    """Unbind, at the end of a block, the proxy tracers that bound to a provider in it.
 
     A tracer that was asked for before there was a provider binds to the first one for ever.
     `ProxyTracer._tracer` and `_real_tracer`, seen in 1.40 to 1.45.
@@ -148,7 +150,7 @@ def unbinding_proxies() -> Iterator[None]:
 
 
 def set_sdk_clock(time_ns: Callable[[], int]) -> Callable[[], int]:
-    """Let the SDK's own spans and events go by another clock; returns the one before.
+    """Replace the clock of the SDK's own spans and events; returns the previous one.
 
     `opentelemetry.sdk.trace.time_ns`, seen in 1.40 to 1.45.
     """
@@ -170,7 +172,7 @@ def span_processors(provider: Any) -> tuple[Any, ...]:
 
 
 def remove_span_processor(provider: Any, processor: Any) -> None:
-    """Take a processor off an SDK provider; one that is not there is no error."""
+    """Remove a processor from an SDK provider; one that it does not have is no error."""
     active = getattr(sdk_provider(provider), "_active_span_processor", None)
     if active is None or not hasattr(active, "_span_processors"):
         return
@@ -179,7 +181,7 @@ def remove_span_processor(provider: Any, processor: Any) -> None:
 
 
 def set_span_processors(provider: Any, processors: tuple[Any, ...]) -> None:
-    """Give an SDK provider these processors and no others."""
+    """Replace the processors of an SDK provider."""
     active = getattr(provider, "_active_span_processor", None)
     if active is None or not hasattr(active, "_span_processors"):
         return

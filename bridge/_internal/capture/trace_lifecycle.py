@@ -52,7 +52,7 @@ class WholeTransactions:
         """Queue the transaction of a root that has ended."""
         if overflow:
             self._sender.outcomes.lost(reasons.BUFFER_OVERFLOW, SPAN_CATEGORY, overflow)
-        job = partial(self._envelopes, segment, segment.root, children, layers_of(segment), overflow)
+        job = partial(self._envelopes, segment, segment.payload_root, children, layers_of(segment), overflow)
         self._sender.submit(job, _losses(len(children)))
 
     def spans_ended(self, segment: Segment, spans: list[EndedSpan]) -> None:
@@ -119,7 +119,7 @@ class StreamedSpans:
 
     def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:
         """Queue what is left of a segment, the root last."""
-        self.spans_ended(segment, [*children, segment.root])
+        self.spans_ended(segment, [*children, segment.payload_root])
 
     def spans_ended(self, segment: Segment, spans: list[EndedSpan]) -> None:
         """Queue spans of one segment."""
@@ -127,7 +127,7 @@ class StreamedSpans:
         self._sender.submit(job, {SPAN_CATEGORY: len(spans)})
 
     def _envelopes(self, segment: Segment, spans: Sequence[EndedSpan], layers: Sequence[ScopeData]) -> list[Envelope]:
-        sender, root = self._sender, segment.first.root
+        sender, root = self._sender, segment.first.payload_root
         options = sender.payload_options
         common = segment_attributes(root, layers=layers, options=options)
         made = [

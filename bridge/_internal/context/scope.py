@@ -5,7 +5,7 @@ reference). Scopes follow the span and are resolved when they are read, never wh
 
 1. the entry of the Context, if it was written while the Context's span was current (the span is its *owner*);
 2. else what that span remembers, which is what was in force in its parent Context when it started;
-3. else (no span of ours) the entry, whoever owns it;
+3. else (no span of ours) the entry, whichever span owns it;
 4. else a fresh isolation scope, kept for this attach.
 """
 
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from opentelemetry.context.context import Context
     from opentelemetry.trace import Span
 
-    EventProcessor = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None]
+    Event = dict[str, Any]
+    Hook = Callable[[Event, Event], Event | None]
+    EventProcessor = Hook
 
 SCOPES_KEY = context_api.create_key("bridge-scopes")
 _DEFAULT_MAX_BREADCRUMBS = 100
@@ -52,15 +54,15 @@ class Attachment:
 class ScopeData:
     """What a scope adds to events. Never changed, only replaced; the mappings in it are never written to."""
 
-    tags: Mapping[str, Any] = field(default_factory=dict)
-    user: Mapping[str, Any] | None = None
-    contexts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, object] = field(default_factory=dict)
+    user: Mapping[str, object] | None = None
+    contexts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
+    attributes: Mapping[str, object] = field(default_factory=dict)
     level: str | None = None
     fingerprint: Sequence[str] | None = None
     transaction_name: str | None = None
-    breadcrumbs: tuple[Mapping[str, Any], ...] = ()
+    breadcrumbs: tuple[Mapping[str, object], ...] = ()
     event_processors: tuple[EventProcessor, ...] = ()
     attachments: tuple[Attachment, ...] = ()
 
@@ -71,8 +73,8 @@ EMPTY = ScopeData()
 class _Lock:
     """Protects the replacement of every shared scope's data and its claim; reading needs none.
 
-    One for the process, held for one assignment at a time: so a forked child can be given a new one, whatever
-    another thread of the parent's held in that moment.
+    One for the process, held for one assignment at a time: so a forked child can be given a new one, even
+    if another thread of the parent held it at the fork.
     """
 
     held = threading.Lock()
@@ -127,11 +129,11 @@ class Scope:
         """Breadcrumbs of this layer, oldest first."""
         return self._read().breadcrumbs
 
-    def set_tag(self, key: str, value: Any) -> None:
+    def set_tag(self, key: str, value: object) -> None:
         """Set one tag."""
         self._write(lambda data: replace(data, tags={**data.tags, key: value}))
 
-    def set_tags(self, tags: Mapping[str, Any]) -> None:
+    def set_tags(self, tags: Mapping[str, object]) -> None:
         """Set several tags; those that are there already stay."""
         self._write(lambda data: replace(data, tags={**data.tags, **tags}))
 
@@ -139,17 +141,17 @@ class Scope:
         """Remove one tag; a tag that is not there is no error."""
         self._write(lambda data: replace(data, tags={k: v for k, v in data.tags.items() if k != key}))
 
-    def set_user(self, user: Mapping[str, Any] | None) -> None:
+    def set_user(self, user: Mapping[str, object] | None) -> None:
         """Set who caused what is sent: `id`, `email`, `username`, `ip_address`; `None` unsets."""
         value = None if user is None else dict(user)
         self._write(lambda data: replace(data, user=value))
 
-    def set_context(self, key: str, value: Mapping[str, Any]) -> None:
+    def set_context(self, key: str, value: Mapping[str, object]) -> None:
         """Set a named block of data, shown as a section of its own."""
         block = dict(value)
         self._write(lambda data: replace(data, contexts={**data.contexts, key: block}))
 
-    def set_extra(self, key: str, value: Any) -> None:
+    def set_extra(self, key: str, value: object) -> None:
         """Set one value of the free-form extra data."""
         self._write(lambda data: replace(data, extra={**data.extra, key: value}))
 
@@ -162,11 +164,11 @@ class Scope:
         value = None if fingerprint is None else tuple(fingerprint)
         self._write(lambda data: replace(data, fingerprint=value))
 
-    def set_attribute(self, key: str, value: Any) -> None:
+    def set_attribute(self, key: str, value: object) -> None:
         """Set one attribute, as sent with streamed spans."""
         self._write(lambda data: replace(data, attributes={**data.attributes, key: value}))
 
-    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+    def set_attributes(self, attributes: Mapping[str, object]) -> None:
         """Set several attributes."""
         self._write(lambda data: replace(data, attributes={**data.attributes, **attributes}))
 
@@ -176,9 +178,9 @@ class Scope:
 
     def add_breadcrumb(
         self,
-        crumb: Mapping[str, Any] | None = None,
-        hint: Mapping[str, Any] | None = None,
-        **fields: Any,
+        crumb: Mapping[str, object] | None = None,
+        hint: Mapping[str, object] | None = None,
+        **fields: object,
     ) -> None:
         """Add a breadcrumb: `message`, `category`, `level`, `data`, `type`, `timestamp` (seconds since the epoch).
 
@@ -220,10 +222,10 @@ class Scope:
 
 
 def make_breadcrumb(
-    fields: Mapping[str, Any],
-    hint: dict[str, Any],
-    before_breadcrumb: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None] | None,
-) -> dict[str, Any] | None:
+    fields: Mapping[str, object],
+    hint: Event,
+    before_breadcrumb: Hook | None,
+) -> Event | None:
     """Return the breadcrumb with its defaults, after the user's hook; `None` if the hook dropped it.
 
     A hook that raises is skipped and logged.
@@ -433,9 +435,7 @@ def new_trace() -> Iterator[None]:
         yield
 
 
-def run_event_processors(
-    event: dict[str, Any], hint: dict[str, Any], layers: Sequence[ScopeData]
-) -> dict[str, Any] | None:
+def run_event_processors(event: Event, hint: Event, layers: Sequence[ScopeData]) -> Event | None:
     """Send an event through the processors of the layers, lowest first; `None` if one of them dropped it."""
     for layer in layers:
         for processor in layer.event_processors:

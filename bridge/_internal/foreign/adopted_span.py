@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from bridge._internal.context.scope import remembered_scopes
 from bridge._internal.foreign.span_view import SpanView
-from bridge._internal.tracing.segment import execution, segment_of
+from bridge._internal.tracing.segment import SegmentMember, execution, segment_of
 from bridge._internal.tracing.span import ORIGIN_NATIVE, Span, parent_span_id_of, transaction_name_of
 
 if TYPE_CHECKING:
@@ -106,10 +106,9 @@ class AdoptedSpan(SpanView):
             segment.own_scope = data
 
 
-class _Notes(Protocol):
+class _Notes(SegmentMember, Protocol):
     """What is noted on a live span of another provider."""
 
-    _bridge_segment: Segment
     _bridge_scopes: Scopes | None
     _bridge_parent: trace_api.Span | None
     _bridge_root: AdoptedSpan

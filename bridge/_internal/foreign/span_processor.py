@@ -129,10 +129,10 @@ def _capture_recorded_exceptions(span: SdkSpan, sink: SegmentSink) -> None:
     """Have exceptions that are recorded on this span sent; there is no hook of the SDK's that is given them."""
     find_span = weakref.ref(span)  # what stands on a span must not keep it
 
-    def record_exception(exception: BaseException, *arguments: Any, **named: Any) -> None:
+    def record_exception(exception: BaseException, *arguments: Any, **keywords: Any) -> None:
         recording = find_span()
         assert recording is not None  # it is the one that this was called on
-        type(recording).record_exception(recording, exception, *arguments, **named)
+        type(recording).record_exception(recording, exception, *arguments, **keywords)
         with guard("capture", "a recorded exception could not be captured"):
             note_span_of_error(exception, recording)
             sink.exception_recorded(exception)
@@ -141,7 +141,7 @@ def _capture_recorded_exceptions(span: SdkSpan, sink: SegmentSink) -> None:
 
 
 def _decision(span: SdkSpan, upstream: Upstream | None, options: Options) -> Decision:
-    """Return what the provider's sampler decided; with tracing off nothing is sent, whatever it did."""
+    """Return what the provider's sampler decided; with tracing off nothing is sent in any case."""
     span_context = span.get_span_context()
     if not options.tracing_enabled:
         sampled = None if upstream is None else upstream.sampled

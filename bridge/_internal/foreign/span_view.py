@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SpanView(Span):
-    """A span of somebody else's provider, with Sentry's vocabulary."""
+    """A span of another provider, with Sentry's vocabulary."""
 
     def __init__(self, span: trace_api.Span, *, activates: bool = False) -> None:
         self._span = span
@@ -65,7 +65,7 @@ class SpanView(Span):
         if value is not None:
             self._span.set_attribute(OP_ATTRIBUTE, value)
 
-    def set_tag(self, key: str, value: Any) -> None:
+    def set_tag(self, key: str, value: object) -> None:
         """Set a tag, which is an attribute on a span that is not ours."""
         self._span.set_attribute(key, str(value))
 

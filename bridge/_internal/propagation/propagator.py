@@ -100,7 +100,7 @@ class SentryPropagator(TextMapPropagator):
         if self.wrapped is not None:
             try:
                 self.wrapped.inject(headers, context, default_setter)
-            except Exception as error:  # somebody else's propagator
+            except Exception as error:  # another propagator
                 report_fault("propagation", "a wrapped propagator raised when it injected", error)
         return headers
 
@@ -161,11 +161,11 @@ class SentryPropagator(TextMapPropagator):
             return self._continue(before, extracted, header, dsc, from_nothing=context is None)
         return extracted
 
-    def _wrapped_extract(self, carrier: Any, context: Context | None, getter: Any) -> Context:
+    def _wrapped_extract(self, carrier: object, context: Context | None, getter: _TextGetter) -> Context:
         if self.wrapped is not None:
             try:
                 return self.wrapped.extract(carrier, context, getter)
-            except Exception as error:  # somebody else's propagator, which took offence at a header
+            except Exception as error:  # another propagator, given a header that it cannot read
                 report_fault("propagation", "a wrapped propagator raised when it extracted", error)
         return Context() if context is None else context
 
@@ -204,8 +204,8 @@ class _NothingExtracted(Context):
         return False
 
 
-def _is_forwarded(written: str, carrier: Any, context: Context) -> bool:
-    """Whether the header on a carrier is the one that was continued here: somebody sends on what a request brought.
+def _is_forwarded(written: str, carrier: object, context: Context) -> bool:
+    """Whether the header on a carrier is the one continued here: the program forwards its request's headers.
 
     A job that is retried is such a one. Its header is replaced where the carrier has it under the very name, so that
     none is written twice.
@@ -219,7 +219,7 @@ def _is_forwarded(written: str, carrier: Any, context: Context) -> bool:
     return (header.trace_id, header.span_id) == (continued.trace_id, continued.span_id)
 
 
-def _baggage(carrier: Any, getter: Any, *, reencoded: bool) -> tuple[Dsc, Any]:
+def _baggage(carrier: object, getter: Getter[Any], *, reencoded: bool) -> tuple[Dsc, _TextGetter]:
     """Return the DSC, and a getter that shows the members of others only: the DSC is no baggage of the user's."""
     header = _header(carrier, BAGGAGE, getter) or ""
     if SENTRY_PREFIX not in header:
@@ -229,7 +229,7 @@ def _baggage(carrier: Any, getter: Any, *, reencoded: bool) -> tuple[Dsc, Any]:
 
 
 class _TextGetter(Getter[Any]):
-    """A framework's getter, which gives every header that we know as one text, whatever is in the carrier.
+    """A framework's getter, which gives every header that we know as one text, however the carrier holds it.
 
     OpenTelemetry's propagators raise at anything else, at a lone surrogate too, and take the others along.
     """
@@ -238,7 +238,7 @@ class _TextGetter(Getter[Any]):
         self._getter = getter
         self._baggage = baggage
 
-    def get(self, carrier: Any, key: str) -> list[str] | None:
+    def get(self, carrier: object, key: str) -> list[str] | None:
         if key not in READ:
             return self._getter.get(carrier, key)
         text = self._baggage if key == BAGGAGE else _header(carrier, key, self._getter)
@@ -246,7 +246,7 @@ class _TextGetter(Getter[Any]):
             return None
         return [text if text.isascii() else text.encode("utf-8", "replace").decode()]
 
-    def keys(self, carrier: Any) -> list[str]:
+    def keys(self, carrier: object) -> list[str]:
         return self._getter.keys(carrier)
 
 
@@ -298,7 +298,7 @@ def _flags_beside(header: SentryTrace, w3c: SpanContext | None, *, decides_twice
 
 
 def _dsc_of_trace(dsc: Dsc, trace_id: int) -> Dsc:
-    """Drop a DSC that belongs to another trace: somebody passed on a stale baggage."""
+    """Drop a DSC that belongs to another trace: a stale baggage that was forwarded."""
     dsc_trace_id = dsc.get("trace_id")
     return dsc if dsc_trace_id is None or dsc_trace_id == f"{trace_id:032x}" else Dsc()
 
@@ -323,9 +323,9 @@ def _forked(context: Context, remote: RemoteSpan | None, base: Scopes | None) ->
     return with_scopes(with_span(context, remote), scopes)
 
 
-def _header(carrier: Any, name: str, getter: Any) -> str | None:
+def _header(carrier: object, name: str, getter: Getter[Any]) -> str | None:
     """Read a header through the getter that the framework brought, else from any kind of mapping."""
-    found: Any = None
+    found: object = None
     try:
         found = getter.get(carrier, name)
     except Exception as error:  # a framework's getter, given a carrier that it does not know

@@ -82,6 +82,6 @@ def _continued_link(
     dsc = upstream.dsc
     if dsc is None:
         dsc = base_dsc(upstream.trace_id, sample_rand_for(upstream.trace_id, upstream), options)
-        if span is not None and upstream.sampled is not None:  # dropped by somebody else's provider
+        if span is not None and upstream.sampled is not None:  # dropped by another provider
             dsc["sampled"] = format_sampled(upstream.sampled)
     return TraceLink(upstream.trace_id, span_id, parent_span_id, upstream.sampled, dsc, span)

@@ -30,8 +30,8 @@ class Decision:
     `overrides`: the decision was made here against, or in the place of, an upstream's, so a continued DSC says so.
     `lowered`: it would have been sampled, had the rate not been lowered for the sake of a struggling delivery.
     `threshold` is set where OpenTelemetry's rule (`R >= T`) says the same, and replaces an upstream's, by none if there
-    is none, where `writes_threshold` is; `random_value` is that rule's R where it is not the trace id's and nobody has
-    said so yet. `trace_state` is what another sampler made of the upstream's.
+    is none, where `writes_threshold` is; `random_value` is that rule's R where it is not the trace id's and no member
+    says so yet. `trace_state` is what another sampler made of the upstream's.
     """
 
     sampled: Sampled

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _RANDOM_MASK = (1 << RANDOM_BITS) - 1
 _SIX_DECIMALS = 1_000_000
-_NO_ATTRIBUTES: Mapping[str, Any] = {}
+_NO_ATTRIBUTES: Mapping[str, object] = {}
 
 
 @dataclass(slots=True)
@@ -244,7 +244,7 @@ class SentrySampler(Sampler):
         trace_id: int,
         name: str,
         kind: SpanKind | None = None,
-        attributes: Mapping[str, Any] | None = None,
+        attributes: types.Attributes = None,
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
@@ -261,7 +261,7 @@ class SentrySampler(Sampler):
 
     @staticmethod
     def _sampling_result(
-        sampled: Sampled, attributes: Mapping[str, Any] | None, trace_state: TraceState | None
+        sampled: Sampled, attributes: types.Attributes, trace_state: TraceState | None
     ) -> SamplingResult:
         decision = OtelDecision.RECORD_AND_SAMPLE if sampled is True else OtelDecision.DROP
         return SamplingResult(decision, attributes, trace_state)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bridge._internal.wire.tracestate import OtState
 
 Sampled = bool | None
-"""A decision: `True`, `False`, or `None` while it is deferred to somebody downstream."""
+"""A decision: `True`, `False`, or `None` while it is deferred to a service downstream."""
 
 
 class Upstream:

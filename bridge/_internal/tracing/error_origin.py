@@ -1,4 +1,4 @@
-"""The span that an exception came through, noted on the exception for whoever captures it further out."""
+"""The innermost span that an exception came through, noted on the exception and read when it is captured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class _Note:
     """What is noted. Where the exception is pickled or copied deeply, as pools of processes do, `None` goes along.
 
-    A span belongs to its process, and whoever reads the pickle may not have the bridge.
+    A span belongs to its process, and the process that reads the pickle may not have the bridge installed.
     """
 
     __slots__ = ("innermost", "last")

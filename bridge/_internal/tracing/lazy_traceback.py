@@ -1,4 +1,4 @@
-"""The text of an exception's stack, walked when it is recorded and written when somebody reads it.
+"""The text of an exception's stack, walked when it is recorded and formatted when it is read.
 
 Writing it takes a hundred times as long as walking it (benchmarks/spans.py), and most spans are read in the worker.
 """

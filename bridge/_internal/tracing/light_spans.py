@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from opentelemetry.util import types
 
     from bridge._internal.context.scope import Scopes
-    from bridge._internal.tracing.provider import Tracer
     from bridge._internal.tracing.segment import Segment
+    from bridge._internal.tracing.span import SpanTracer
 
 
 class UnsampledSpan(LocalSpan, NonRecordingSpan):
     """A span that was decided against, or that is deferred: valid ids and a decision to pass on, nothing more.
 
     It keeps what it was started with, by reference, for the DSC's name and for `trace_propagation_targets`. Its ids are
-    made when somebody asks: most are never asked, and they are most of its cost (benchmarks/spans.py).
+    made on demand: most are never read, and they are most of its cost (benchmarks/spans.py).
     """
 
     def __init__(
         self,
-        tracer: Tracer,
+        tracer: SpanTracer,
         segment: Segment,
         name: str,
         kind: SpanKind,

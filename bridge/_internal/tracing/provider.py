@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
     from opentelemetry.trace import Link
     from opentelemetry.trace.span import TraceState
@@ -72,7 +73,7 @@ class TracerProvider(SdkTracerProvider):
 
     beside: SentrySampler | None = None
     has_processors = False
-    """Whether there is anybody to tell of starts and ends, but Sentry."""
+    """Whether any span processor is registered."""
 
     def __init__(
         self,
@@ -95,14 +96,14 @@ class TracerProvider(SdkTracerProvider):
         sink: SegmentSink | None,
         beside: SentrySampler | None = None,
     ) -> None:
-        """Put another set-up in force, for tracers that exist as well; spans that are open keep theirs."""
+        """Replace the set-up, for existing tracers too; open spans keep theirs."""
         self.options = options or Options()
         self.sampler = sampler
         self.beside = beside
         self.sink = sink
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
-        """Add a processor; it is told of every recorded span, as in OpenTelemetry."""
+        """Add a processor; it gets every recorded span, as in OpenTelemetry."""
         super().add_span_processor(span_processor)
         self.has_processors = True
 
@@ -129,7 +130,10 @@ class Tracer(SdkTracer):
     _bridge_provider: TracerProvider
     _bridge_plainly: bool  # no metrics of spans are kept
     _bridge_is_enabled: Callable[[], bool]
-    _bridge_flagged: tuple[Any, int] = (None, 0)  # an id generator, and the flag of the trace ids that it makes
+    _bridge_flagged: tuple[IdGenerator | None, int] = (
+        None,
+        0,
+    )  # an id generator, and the flag of the trace ids that it makes
     plain_attributes: int
     """How many attributes a span may have without the SDK's cleaning; -1 if each value's length must be looked at."""
     plain_events: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from opentelemetry.trace import TraceFlags
 
@@ -18,7 +18,9 @@ from bridge._internal.wire.sample_rand import format_sample_rate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from opentelemetry.trace import SpanKind
     from opentelemetry.trace.span import TraceState
+    from opentelemetry.util import types
 
     from bridge._internal.context.scope import ScopeData, Scopes
     from bridge._internal.options import Options
@@ -45,7 +47,7 @@ class SegmentSink(Protocol):
     """Whether finished spans are sent before their root ends."""
 
     def spans_started(self, quantity: int) -> None:
-        """Sampled spans were started; told at the latest when one of them is handed over."""
+        """Sampled spans were started; reported at the latest when one of them is handed over."""
 
     def segment_started(self, segment: Segment) -> None:
         """The first span of a local root was started."""
@@ -57,13 +59,31 @@ class SegmentSink(Protocol):
         """Finished children to be sent by themselves, where spans are streamed."""
 
     def spans_lost(self, quantity: int, *, with_root: bool) -> None:
-        """Spans were started that nobody will send: they never ended, or their root, one of them, was let go."""
+        """Spans that were started will not be sent: they never ended, or their root, one of them, was abandoned."""
 
     def exception_recorded(self, error: BaseException) -> None:
         """An exception was recorded on a sampled span, with `capture_span_exceptions` on."""
 
     def root_not_sampled(self, decision: Decision) -> None:
         """A local root was decided against."""
+
+
+class SegmentRoot(Protocol):
+    """What is read of a local root while it is open, whether it is sampled or not."""
+
+    is_local_root: bool
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> SpanKind: ...
+    @property
+    def attributes(self) -> types.Attributes: ...
+    @property
+    def custom_name(self) -> bool: ...
+
+    def transaction_name(self) -> str | None:
+        """Return the name for a DSC that is about to be frozen: none while all that is known is a URL."""
 
 
 class SegmentMember(Protocol):
@@ -88,12 +108,12 @@ class Segment:
     collects = False  # whether finished spans are kept, to be sent
     execution: tuple[int, object] | None = None  # what runs the root's block, where that is sent
     closed = False
-    abandoned = False  # nobody sends what ends from now on
-    _find_root: Callable[[], Any] | None = None
+    abandoned = False  # what ends from now on is not sent
+    _find_root: Callable[[], SegmentRoot | None] | None = None
     _follows: Segment | None = None  # the first of its trace here, if it is not that itself
     _streams = False
     started = 0  # spans that were started here, of them:
-    _reported = 0  # those that the sink was told of
+    _reported = 0  # those that were reported to the sink
     _handed_over = 0  # those that were handed over to be sent, or given up
     _overflow = 0
     _dsc: Dsc | None = None
@@ -132,16 +152,21 @@ class Segment:
                 self._most = BATCH_SPANS - 1
 
     @property
-    def root(self) -> Any:
-        """The span that all others here are below; `None` before there is one, and when nobody holds it any more."""
+    def root(self) -> SegmentRoot | None:
+        """The span that all others here are below; `None` before there is one, and once it was collected."""
         return None if self._find_root is None else self._find_root()
+
+    @property
+    def payload_root(self) -> FinishedSpan:
+        """The root as payloads read it: where a segment is sent, its root records, and is held by what is sent."""
+        return cast("FinishedSpan", self.root)
 
     @property
     def was_opened(self) -> bool:
         """Whether its root was started."""
         return self._find_root is not None
 
-    def open(self, root: Any, find_root: Callable[[], Any]) -> None:
+    def open(self, root: SegmentRoot, find_root: Callable[[], SegmentRoot | None]) -> None:
         """Take the span that all others here are below.
 
         `find_root` returns it: a weak reference where nothing below the root can be without it, as it refers to this;
@@ -190,7 +215,7 @@ class Segment:
         return self.scopes.current if self.own_scope is None else self.own_scope
 
     def report_started(self) -> None:
-        """Tell the sink of the spans that were started here since this was last called.
+        """Report the spans that were started here since the last call to the sink.
 
         One call for many spans: counting each in the client's books would cost as much as the span's lock.
         """
@@ -289,7 +314,7 @@ class Segment:
         self.closed = True
 
     def __del__(self) -> None:
-        # Nobody holds a span of this segment any more: those that did not end never will.
+        # No span of this segment exists any more: those that did not end never will.
         unsent = self.started - self._handed_over
         if unsent > 0 and self.sink is not None and self._process == forking.generation:
             self.report_started()

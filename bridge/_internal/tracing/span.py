@@ -1,10 +1,10 @@
-"""Spans: an OpenTelemetry span that is also the Sentry span, and its light kin."""
+"""Spans: an OpenTelemetry span that is also the Sentry span."""
 
 from __future__ import annotations
 
 from time import time_ns
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
@@ -40,19 +40,25 @@ from bridge._internal.tracing.segment import execution
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextvars import Token
+    from threading import RLock
     from types import TracebackType
 
     from opentelemetry.attributes import BoundedAttributes
     from opentelemetry.context import Context
-    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
+    from opentelemetry.sdk.trace.sampling import Sampler
+    from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
     from opentelemetry.trace import Link, TraceFlags
     from opentelemetry.util import types
     from typing_extensions import Self
 
     from bridge._internal.context.scope import ScopeData, Scopes
     from bridge._internal.sampling.upstream import Sampled
-    from bridge._internal.tracing.provider import Tracer
-    from bridge._internal.tracing.segment import Segment
+    from bridge._internal.tracing.segment import Segment, SegmentRoot
+
+    EventAttributes = dict[str, Any]
 
 OP_ATTRIBUTE = "sentry.op"
 SOURCE_ATTRIBUTE = "sentry.source"
@@ -111,7 +117,8 @@ class Span(trace_api.Span):
     @property
     def root_span(self) -> Span | None:
         """The local root that this span is below, or itself."""
-        return None if self._bridge_segment is None else self._bridge_segment.root
+        root = None if self._bridge_segment is None else self._bridge_segment.root
+        return root if isinstance(root, Span) else None
 
     @property
     def op(self) -> str | None:
@@ -135,11 +142,11 @@ class Span(trace_api.Span):
         return {}
 
     @property
-    def measurements(self) -> Mapping[str, Mapping[str, Any]]:
+    def measurements(self) -> Mapping[str, Mapping[str, float | str]]:
         """The span's measurements: name -> {value, unit}."""
         return {}
 
-    def set_tag(self, key: str, value: Any) -> None:
+    def set_tag(self, key: str, value: object) -> None:
         """Set a tag of this span; on a root it is a tag of the transaction."""
 
     def set_data(self, key: str, value: Any) -> None:
@@ -176,6 +183,33 @@ class Span(trace_api.Span):
         self.end()
 
 
+class SpanProvider(Protocol):
+    """What a span needs of its tracer's provider."""
+
+    @property
+    def has_processors(self) -> bool: ...
+    @property
+    def resource(self) -> Resource: ...
+    @property
+    def sampler(self) -> Sampler: ...
+
+
+class SpanTracer(Protocol):
+    """What a span needs of the tracer that started it."""
+
+    id_generator: IdGenerator
+    plain_attributes: int
+    plain_events: int
+    plain_event_attributes: int
+
+    @property
+    def _bridge_provider(self) -> SpanProvider: ...
+    @property
+    def span_processor(self) -> SpanProcessor: ...
+    @property
+    def instrumentation_info(self) -> InstrumentationInfo: ...
+
+
 class LocalSpan(Span):
     """What the two kinds of spans that our tracers start have in common; their ids' context is made when asked for."""
 
@@ -190,7 +224,7 @@ class LocalSpan(Span):
 
     def transaction_name(self) -> str | None:
         """Return the name for a DSC that is about to be frozen: none while all that is known is a URL."""
-        return transaction_name_of(self)
+        return transaction_name_of(cast("SegmentRoot", self))  # every class below is one
 
     def _context_of(self, span_id: int) -> SpanContext:
         segment = self._bridge_segment
@@ -211,8 +245,8 @@ class RecordingSpan(LocalSpan, SdkSpan):
         __new__ = object.__new__
 
     origin = ORIGIN_NATIVE
-    _tags: dict[str, str] | None = None
-    _measurements: dict[str, dict[str, Any]] | None = None
+    _tags: dict[str, Any] | None = None
+    _measurements: dict[str, dict[str, float | str]] | None = None
     # What the SDK's constructor would have set on each span.
     _end_time: int | None = None
     _status = Status(StatusCode.UNSET)
@@ -221,13 +255,13 @@ class RecordingSpan(LocalSpan, SdkSpan):
     _record_end_metrics: Callable[[], None] | None = None
     _trace_config = None
     _is_cleaned = False  # whether the SDK's own attributes were made
-    _plain_events: list[tuple[str, dict[str, Any], int]] | None = None
+    _plain_events: list[tuple[str, EventAttributes, int]] | None = None
     _has_events = False  # whether the SDK's own events were made
     _has_links = False
 
     def __init__(
         self,
-        tracer: Tracer,
+        tracer: SpanTracer,
         segment: Segment,
         name: str,
         kind: SpanKind,
@@ -243,7 +277,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
         self._parent_found = parent
         self._bridge_scopes = scopes
         self._resource = tracer._bridge_provider.resource  # it may be another one when the span ends
-        self._plain: dict[str, Any] = {}
+        self._plain: dict[str, types.AttributeValue] = {}
         if attributes:
             self._put(attributes)
 
@@ -255,7 +289,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
         return self.__dict__.setdefault(name, make(self))
 
     @property
-    def _lock(self) -> Any:  # type: ignore[override]  # the SDK sets one on each span
+    def _lock(self) -> RLock:  # type: ignore[override]  # the SDK sets one on each span
         return self._bridge_segment.lock
 
     @property
@@ -312,12 +346,12 @@ class RecordingSpan(LocalSpan, SdkSpan):
         self.update_name(value)
 
     @property
-    def tags(self) -> Mapping[str, Any]:
+    def tags(self) -> Mapping[str, str]:
         """The span's own tags."""
         return self._tags or {}
 
     @property
-    def measurements(self) -> Mapping[str, Mapping[str, Any]]:
+    def measurements(self) -> Mapping[str, Mapping[str, float | str]]:
         """The span's measurements: name -> {value, unit}."""
         return self._measurements or {}
 
@@ -325,7 +359,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
         """Set the status, as OpenTelemetry does, or by Sentry's word for it: `"ok"`, `"not_found"`, `"cancelled"`."""
         SdkSpan.set_status(self, status_of(status), description)
 
-    def set_tag(self, key: str, value: Any) -> None:
+    def set_tag(self, key: str, value: object) -> None:
         """Set a tag of this span; on a root it is a tag of the transaction."""
         with self._bridge_segment.lock:
             if self._end_time is None:
@@ -358,7 +392,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
                 return
         super().set_attributes(attributes)
 
-    def _put(self, attributes: Mapping[str, Any]) -> None:
+    def _put(self, attributes: Mapping[str, types.AttributeValue]) -> None:
         plain = self._plain
         if _are_plain(attributes, self._tracer.plain_attributes - len(plain)):
             if plain:
@@ -385,8 +419,8 @@ class RecordingSpan(LocalSpan, SdkSpan):
                 return
         super().add_event(name, attributes, timestamp)
 
-    def _keep_event(self, name: str, attributes: dict[str, Any], timestamp: int | None) -> bool:
-        """Keep an event that needs no cleaning as it is, until somebody reads it."""
+    def _keep_event(self, name: str, attributes: EventAttributes, timestamp: int | None) -> bool:
+        """Keep an event that needs no cleaning as it is, until it is read."""
         with self._bridge_segment.lock:
             if self._end_time is not None or self._has_events:
                 return False
@@ -452,7 +486,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
             if tracer._bridge_provider.has_processors:
                 tracer.span_processor._on_ending(self)
                 tracer.span_processor.on_end(self._readable_span())
-        except Exception as error:  # a processor that somebody added
+        except Exception as error:  # a span processor of the user's
             report_fault("tracing", "a span processor raised when a span ended", error)
         try:
             segment.take(self)
@@ -474,11 +508,11 @@ class RecordingSpan(LocalSpan, SdkSpan):
         if self.is_local_root and segment.execution == execution():
             segment.own_scope = data
 
-    def _make_attributes(self) -> Any:
+    def _make_attributes(self) -> BoundedAttributes:
         self._is_cleaned = True
         return shared_attributes(self._limits, self._plain, frozen=self._end_time is not None)
 
-    def _make_events(self) -> Any:
+    def _make_events(self) -> Sequence[Event]:
         with self._bridge_segment.lock:
             if not self._has_events:
                 self._has_events = True
@@ -491,9 +525,10 @@ class RecordingSpan(LocalSpan, SdkSpan):
                 self._events = events
             return self._events
 
-    def _make_links(self, links: Sequence[Link]) -> Any:
+    def _make_links(self, links: Sequence[Link]) -> Sequence[Link]:
         self._has_links = True
-        return cast("Any", self)._new_links(links)
+        made: Sequence[Link] = cast("Any", self)._new_links(links)
+        return made
 
     def _find_parent(self) -> SpanContext | None:
         found = self._parent_found
@@ -504,7 +539,7 @@ _PLAIN_TYPES = frozenset({str, int, float, bool})
 _TEXT_TYPES = frozenset({str})
 
 
-def _are_plain(attributes: Mapping[str, Any], most: int) -> bool:
+def _are_plain(attributes: Mapping[str, object], most: int) -> bool:
     """Whether attributes need none of the SDK's cleaning, and are not too many."""
     return (
         type(attributes) is dict
@@ -515,7 +550,7 @@ def _are_plain(attributes: Mapping[str, Any], most: int) -> bool:
     )
 
 
-_MADE_WHEN_ASKED: Mapping[str, Callable[[RecordingSpan], Any]] = {
+_MADE_WHEN_ASKED: Mapping[str, Callable[[RecordingSpan], object]] = {
     "_attributes": RecordingSpan._make_attributes,
     "_context": lambda span: span._context_of(span._span_id),
     "_events": RecordingSpan._make_events,
@@ -530,7 +565,7 @@ _MADE_WHEN_ASKED: Mapping[str, Callable[[RecordingSpan], Any]] = {
 """What the SDK's spans have from the start: name -> how it is made when it is first asked for."""
 
 
-def transaction_name_of(span: Any) -> str | None:
+def transaction_name_of(span: SegmentRoot) -> str | None:
     """Return the name that a span's attributes tell; none while all that is known is a URL."""
     found = infer(span.name, span.kind, span.attributes or {}, custom_name=span.custom_name)
     return None if found.source == "url" else found.description

@@ -31,7 +31,7 @@ def is_suppressed(context: Context) -> bool:
 
 
 def is_own_request(kind: SpanKind, attributes: types.Attributes, dsn: Dsn | None) -> bool:
-    """Whether a span is of a request to our own DSN, whoever makes it: those are never traced."""
+    """Whether a span is of a request to our own DSN, by any client: those are never traced."""
     if dsn is None or kind is not SpanKind.CLIENT or not attributes:
         return False
     url = outgoing_url(attributes)
