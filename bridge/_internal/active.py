@@ -5,29 +5,22 @@ Rooms below the client read the options here; of the client they know nothing bu
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from bridge._internal.client import Client
     from bridge._internal.options import Options
 
     Amend = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
-class ActiveClient(Protocol):
-    """What the rooms below may know of the client."""
-
-    @property
-    def options(self) -> Options:
-        """The options that `init` was given, completed."""
+client: Client | None = None
 
 
-client: ActiveClient | None = None
-
-
-def activate(new_client: ActiveClient | None) -> None:
-    """Make another client, or none, the active one."""
+def activate(new_client: Client | None) -> None:
+    """Put another client, or none, in place."""
     global client
     client = new_client
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import html
 import inspect
-import logging
 import sys
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, overload
 
@@ -17,10 +15,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
 
 from bridge._internal import active, install
 from bridge._internal.client import Client
-from bridge._internal.closing import close_at_exit
 from bridge._internal.context.context_values import active_span, attached, with_span, without_span
-from bridge._internal.context.handoff import patch_threads, unpatch_threads
-from bridge._internal.context.propagation_context import continue_for_process
 from bridge._internal.context.scope import (
     Scope,
     ScopeData,
@@ -32,18 +27,17 @@ from bridge._internal.context.scope import (
     isolation_scope,
     with_scopes,
 )
-from bridge._internal.delivery.transport import CLIENT
 from bridge._internal.dsn import Dsn
 from bridge._internal.foreign.span_view import SpanView, span_view
 from bridge._internal.guard import guard
-from bridge._internal.integrations.celery import support_celery
-from bridge._internal.options import Options, resolve
+from bridge._internal.options import Options
 from bridge._internal.propagation.propagator import SentryPropagator
 from bridge._internal.tracing.block_error import record_block_error, record_block_error_as_otel
 from bridge._internal.tracing.decorator import decorate
 from bridge._internal.tracing.light_spans import NO_OP
 from bridge._internal.tracing.provider import Tracer, with_op_and_source
 from bridge._internal.tracing.span import ORIGIN_MANUAL, Span
+from bridge._internal.version import USER_AGENT
 from bridge._internal.wire.baggage import BAGGAGE
 from bridge._internal.wire.carrier import read_headers
 from bridge._internal.wire.sentry_trace import SENTRY_TRACE
@@ -59,8 +53,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F")
 P = ParamSpec("P")
-_init_lock = threading.RLock()  # protects the exchange of the active client
-_is_initialising = False  # read and written under _init_lock: whether its holder is installing a client
 _NO_CLIENT = Client(Options())
 
 
@@ -82,72 +74,12 @@ def init(dsn: str | None = None, **options: Unpack[InitOptions]) -> Client:
     is live but nothing is sent to Sentry. A second call replaces the first client. Raises `TypeError` for an option
     that does not exist and `ValueError` for a value that cannot be used, before anything is changed.
     """
-    client = Client(resolve(active.amended({"dsn": dsn, **options})))
-    with _init_lock:
-        _install(client)
-    return client
-
-
-def init_once(options: Callable[[], Options]) -> None:
-    """Set up with what `options` gives, unless there is a client, or this thread is about to install one."""
-    with _init_lock:
-        if _client() is None and not _is_initialising:
-            _install(Client(options()))
-
-
-def _install(client: Client) -> None:
-    global _is_initialising
-    _is_initialising = True
-    options = client.options
-    try:
-        install.check_provider(options)
-        _take_down(_client())
-        install.install_runtime_context()
-        client.propagator = install.install_propagator()
-        client.tracer_provider = install.install_provider(
-            options, client if client.sends else None, client.backpressure.factor
-        )
-        if options.patch_threads:
-            patch_threads()
-        client.start_instrumentations()
-        if options.debug:
-            _log_to_stderr()
-        active.activate(client)
-        install.continue_environment(client.propagator)
-        close_at_exit(close)
-        support_celery(close, capture_exception)
-    finally:
-        _is_initialising = False
-
-
-def _take_down(client: Client | None) -> None:
-    if client is None:
-        return
-    with guard("setup", "the client before could not be taken off"):
-        client.stop_instrumentations()
-        unpatch_threads()
-        timeout_s = client.options.shutdown_timeout
-        install.uninstall_provider(client.tracer_provider, client.options, timeout_s)
-        client.close()
-    continue_for_process(None)
-    active.activate(None)
-
-
-def _log_to_stderr() -> None:
-    logger = logging.getLogger("bridge")
-    logger.setLevel(logging.DEBUG)
-    if not logger.handlers:
-        logger.addHandler(logging.StreamHandler())
+    return install.init({"dsn": dsn, **options})
 
 
 def get_client() -> Client:
     """Return the client that `init` made, or one that does nothing."""
-    return _client() or _NO_CLIENT
-
-
-def _client() -> Client | None:
-    client = active.client
-    return client if isinstance(client, Client) else None
+    return active.client or _NO_CLIENT
 
 
 def is_initialized() -> bool:
@@ -176,16 +108,12 @@ def otlp_endpoint(dsn: str | None = None) -> OtlpEndpoint:
     where = get_client().dsn if dsn is None else Dsn.parse(dsn)
     if where is None:
         raise ValueError("bridge.otlp_endpoint: no DSN was given, and the active client has none")
-    return OtlpEndpoint(where.otlp_traces_url, {"X-Sentry-Auth": where.auth_header(CLIENT)})
+    return OtlpEndpoint(where.otlp_traces_url, {"X-Sentry-Auth": where.auth_header(USER_AGENT)})
 
 
 def close(timeout: float | None = None) -> None:
     """Send what there is, at most `timeout` seconds, and take the bridge off; `init` may follow."""
-    with _init_lock:
-        client = _client()
-        if client is not None and timeout is not None:
-            client.close(timeout)
-        _take_down(client)
+    install.close(timeout)
 
 
 # Spans.
@@ -210,7 +138,7 @@ def start_span(
     in nanoseconds since the epoch. `sampled` decides for a root. Always a span: one that does not record where the
     trace is not sampled, tracing is suppressed or `init` was not called.
     """
-    client = _client()
+    client = active.client
     if client is None:
         return NO_OP
     tracer = client.tracer
@@ -347,7 +275,7 @@ def continue_trace(headers: Mapping[Any, Any] | Sequence[tuple[Any, Any]]) -> It
 
 
 def _propagator() -> SentryPropagator:
-    client = _client()
+    client = active.client
     return _DETACHED_PROPAGATOR if client is None else client.propagator
 
 
@@ -372,7 +300,7 @@ def trace_headers(span: trace_api.Span | None = None) -> dict[str, str]:
     Put it on a message, into a job, or into the environment of a process. Empty where `init` was not called.
     """
     headers: dict[str, str] = {}
-    if (client := _client()) is not None:
+    if (client := active.client) is not None:
         client.propagator.inject(headers, None if span is None else _context_of(span))
     return headers
 
@@ -502,7 +430,7 @@ def capture_exception(
     if handled is None:
         return None
     call = _call_data(tags, contexts, extra, user, level, fingerprint)
-    return get_client().capture_exception(handled, hint, call)
+    return get_client().errors.capture_exception(handled, hint, call)
 
 
 def capture_message(
@@ -518,12 +446,12 @@ def capture_message(
 ) -> str | None:
     """Send a message; the level, when not given, is the scope's, else `info`. Returns the event's id, or `None`."""
     call = _call_data(tags, contexts, extra, user, level, fingerprint)
-    return get_client().capture_message(message, level, hint, call)
+    return get_client().errors.capture_message(message, level, hint, call)
 
 
 def capture_event(event: Mapping[str, Any], hint: Mapping[str, Any] | None = None) -> str | None:
     """Send an event of your own making; its values win over the scopes. Returns its id, or `None`."""
-    return get_client().capture_event(event, hint)
+    return get_client().errors.capture_event(event, hint)
 
 
 def _call_data(

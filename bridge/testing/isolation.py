@@ -153,5 +153,5 @@ def _set_aside(client: Client | None) -> Iterator[None]:
         try:
             yield
         finally:
-            client.resume_instrumentations()
+            client.instrumentors.resume()
             active.activate(client)

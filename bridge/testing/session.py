@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.resources import Resource
 
@@ -217,7 +217,7 @@ def capture(
     arguments = _Arguments(told, transport, source)
     with ExitStack() as stack:
         stack.enter_context(_nesting())
-        stack.enter_context(isolated(cast("Client | None", active.client)))
+        stack.enter_context(isolated(active.client))
         stack.enter_context(source.in_force())
         stack.enter_context(going_by(clock))
         stack.callback(active.set_amend, active.set_amend(arguments))

@@ -6,9 +6,10 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from bridge._internal.capture.scope_data import SDK, clean_tags, in_force, printed, user_value
+from bridge._internal.capture.scope_data import clean_tags, in_force, printed, user_value
 from bridge._internal.capture.transaction import attributes_of, end_of, link_payload, semantics_of, span_data, status_of
 from bridge._internal.semantics.inference import clean_attributes
+from bridge._internal.version import SDK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

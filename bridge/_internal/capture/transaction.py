@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
-from bridge._internal.capture.scope_data import SDK, apply_scope, clean_tags, in_force
-from bridge._internal.capture.timestamps import rfc3339
+from bridge._internal.capture.scope_data import apply_scope, clean_tags, in_force
 from bridge._internal.semantics.inference import (
     Semantics,
     clean_attributes,
@@ -17,6 +16,8 @@ from bridge._internal.semantics.inference import (
     infer,
     status,
 )
+from bridge._internal.timestamps import rfc3339
+from bridge._internal.version import EVENT_SDK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -62,7 +63,7 @@ def transaction_payload(
         "timestamp": rfc3339(end_of(root)),
         "contexts": _contexts(root, attributes, found, options),
         "spans": [span_payload(span, options) for span in sorted(children, key=lambda s: s.start_time or 0)],
-        "sdk": SDK,
+        "sdk": EVENT_SDK,
     }
     if (name := in_force(layers, "transaction_name")) is not None:
         event["transaction"], event["transaction_info"] = name, {"source": "custom"}

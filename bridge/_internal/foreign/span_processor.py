@@ -58,8 +58,7 @@ class SentrySpanProcessor(SpanProcessor):
         """Where segments go: the one that was given, else the active client."""
         if self._options is not None:
             return self._sink
-        client = active.client
-        return client if isinstance(client, SegmentSink) else None
+        return None if active.client is None else active.client.sink
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         """Note on the span which segment and which scopes it belongs to."""
