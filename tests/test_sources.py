@@ -7,7 +7,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -20,9 +20,18 @@ import bridge
 from bridge._internal import sources
 from bridge.otel import TracerProvider
 from bridge.testing import capture
+from bridge.testing.isolation import isolated
 from bridge.testing.transport import CapturingTransport
 
 ROUNDS = 6
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_new_process() -> Iterator[None]:
+    """No provider is global when a test begins, and none is left behind."""
+    with isolated(None):
+        yield
+        bridge.close()
 
 
 class StartsWithTheTime(RandomIdGenerator):

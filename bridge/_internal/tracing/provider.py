@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import SpanProcessor
-    from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
     from opentelemetry.trace import Link
     from opentelemetry.trace.span import TraceState
@@ -106,6 +105,20 @@ class TracerProvider(SdkTracerProvider):
         """Add a processor; it gets every recorded span, as in OpenTelemetry."""
         super().add_span_processor(span_processor)
         self.has_processors = True
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Have every processor send what it has, and what waits for Sentry sent; `False` if that took too long."""
+        deadline = time_ns() + timeout_millis * 1_000_000
+        flushed = super().force_flush(timeout_millis)
+        if self.sink is None:
+            return flushed
+        return self.sink.flush(max(0, deadline - time_ns()) / 1e9) and flushed
+
+    def shutdown(self) -> None:
+        """Shut the processors down, and have sent what waits for Sentry."""
+        super().shutdown()
+        if self.sink is not None:
+            self.sink.flush()
 
     def get_tracer(
         self,
@@ -223,12 +236,7 @@ class Tracer(SdkTracer):
                     span = RecordingSpan(self, segment, name, kind, attributes, parent, scopes)
                     if op is not None or source is not None:
                         span.set_attributes(with_op_and_source(None, op, source) or {})
-            elif (
-                is_plain
-                and parent is None
-                and sampled is None
-                and getattr(provider.sampler, "traces_sampler", 0) is None
-            ):
+            elif is_plain and parent is None and sampled is None and sampler.is_rate_alone:
                 span = self._start_head(
                     name, kind, with_op_and_source(attributes, op, source), parent_context, is_current=context is None
                 )

@@ -13,7 +13,7 @@ from bridge._internal.context.handoff import lost_patches, threads_are_carried
 from bridge._internal.context.runtime import SentryRuntimeContext
 from bridge._internal.doctor.checks.check import Check, Finding, check, full_name
 from bridge._internal.doctor.problem import ERROR, INFO, WARNING
-from bridge._internal.foreign.span_processor import SentrySpanProcessor
+from bridge._internal.foreign.span_processor import SentrySpanProcessor, sentry_processors
 from bridge._internal.otel_private import is_disabled, is_shut_down_at_exit, span_processors, tracers
 from bridge._internal.propagation.propagator import SentryPropagator
 from bridge._internal.tracing.provider import TracerProvider
@@ -115,6 +115,24 @@ def provider_idle(live: Live) -> Iterator[Finding]:
 
 
 @check(
+    "provider-apart",
+    INFO,
+    fix="Set that provider before bridge.init(), which adopts it; leave it as it is where it is meant to be apart.",
+)
+def provider_apart(live: Live) -> Iterator[Finding]:
+    """A second provider has processors and gave out tracers: its spans go to those, and are not in Sentry."""
+    if live.client is None or live.provider is not live.client.tracer_provider:
+        return
+    for provider in live.other_providers:
+        is_in_use = is_shut_down_at_exit(provider) and tracers(provider)
+        if is_in_use and span_processors(provider) and not sentry_processors(provider):
+            yield Finding(
+                f"A {full_name(provider)} is in use beside the one that is global.",
+                "Its processors get the spans of its own tracers only, and Sentry gets none of those.",
+            )
+
+
+@check(
     "provider-lost",
     WARNING,
     fix="Take tracers from opentelemetry.trace.get_tracer(), or set that provider before bridge.init().",
@@ -152,7 +170,7 @@ def provider_disabled(live: Live) -> Iterator[Finding]:
 def processor_missing(live: Live) -> Iterator[Finding]:
     """Our processor is no longer on the provider that was adopted: its spans do not reach Sentry."""
     provider = live.adopted_provider
-    if provider is None or any(isinstance(one, SentrySpanProcessor) for one in live.processors):
+    if provider is None or sentry_processors(provider):
         return
     why = "Somebody took it off, or exchanged what is behind the provider, since init(): no span reaches Sentry."
     fix = None
@@ -163,16 +181,16 @@ def processor_missing(live: Live) -> Iterator[Finding]:
 
 @check(
     "processor-twice",
-    ERROR,
+    WARNING,
     fix="Keep one; init() adds it where it is needed and there is none.",
 )
 def processor_twice(live: Live) -> Iterator[Finding]:
     """There is more than one SentrySpanProcessor on a provider that is not ours."""
-    ours = sum(isinstance(one, SentrySpanProcessor) for one in live.processors)
-    if live.client is not None and live.own_provider is None and ours > 1:
+    ours = len(sentry_processors(live.adopted_provider))
+    if ours > 1:
         yield Finding(
             f"There are {ours} SentrySpanProcessors on {full_name(live.adopted_provider)}.",
-            f"Each span is sent {ours} times.",
+            "Each span is sent once, by the first that is told of it: a filter around another one does nothing.",
         )
 
 
@@ -289,6 +307,7 @@ CHECKS: tuple[Check[Live], ...] = (
     provider_takes_no_processors,
     provider_not_global,
     provider_idle,
+    provider_apart,
     provider_lost,
     provider_disabled,
     processor_missing,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from opentelemetry.sdk.trace.sampling import ParentBased
+
 from bridge._internal.doctor.checks.check import Check, Finding, check, full_name
 from bridge._internal.doctor.problem import INFO, WARNING
-from bridge._internal.otel_private import sdk_provider, tracers
-from bridge._internal.sampling.foreign_sampler import sampler_rate
+from bridge._internal.otel_private import root_sampler, sdk_provider, tracers
+from bridge._internal.sampling.foreign_sampler import is_sentrys, sampler_rate
 from bridge._internal.sampling.sampler import SentrySampler
 
 if TYPE_CHECKING:
@@ -86,31 +88,39 @@ def errors_off(live: Live) -> Iterator[Finding]:
 @check(
     "rate-not-in-force",
     WARNING,
-    fix="Give the provider that rate (TracerProvider(sampler=...)), or let init() make the provider.",
+    fix="Have the provider record everything (TracerProvider(sampler=ALWAYS_ON)), or let init() make the provider.",
 )
 def rate_not_in_force(live: Live) -> Iterator[Finding]:
-    """The adopted provider has its own sampler, which decides; another rate, or a sampler, was given to `init`."""
+    """An adopted provider's own sampler leaves Sentry's rate less than all traces to decide about, or none."""
     provider, options = sdk_provider(live.adopted_provider), live.options
     if provider is None or options is None or not options.tracing_enabled:
         return
     sampler = getattr(provider, "sampler", None)
     name = "an unknown sampler" if sampler is None else sampler.get_description()
-    why = f"A provider that was there before init() decides by its own sampler ({name})."
-    for option in ("traces_sampler", "sampler"):
+    why = f"A provider that was there before init() records by its own sampler ({name})."
+    if options.sampler is not None and options.sampler is not sampler:
+        yield Finding("sampler is never asked.", why)
+    if not options.decides_for_sentry:
+        return
+    if is_sentrys(sampler):
+        yield from _other_rate(sampler, options, why)
+        return
+    ratio = sampler_rate(sampler, at_head=True)
+    if ratio is None:
+        yield Finding("Sentry gets no more than what another sampler records, whatever its own rate is.", why)
+    elif ratio < 1.0:
+        yield Finding(f"Sentry's rate is a share of the {ratio * 100:g} % of the traces that are recorded.", why)
+
+
+def _other_rate(sampler: Sampler | None, options: Options, why: str) -> Iterator[Finding]:
+    while isinstance(sampler, ParentBased):
+        sampler = root_sampler(sampler)
+    if not isinstance(sampler, SentrySampler) or not sampler.enabled:
+        return
+    for option in ("traces_sample_rate", "traces_sampler"):
         given = getattr(options, option)
-        if given is not None and given is not sampler and getattr(sampler, option, None) is not given:
-            yield Finding(f"{option} is never asked.", why)
-    rate, theirs = options.traces_sample_rate, _rate_of(sampler)
-    # 1.0 says no more than that tracing is on; then the provider's sampler may choose, unless it keeps nothing at all.
-    if rate is not None and rate != theirs and (rate != 1.0 or theirs == 0.0):
-        keeps = "" if theirs is None else f" It keeps {theirs * 100:g} % of the traces."
-        yield Finding(f"traces_sample_rate={rate:g} does not decide.", why + keeps)
-
-
-def _rate_of(sampler: Sampler | None) -> float | None:
-    if isinstance(sampler, SentrySampler):
-        return None if sampler.traces_sampler is not None else sampler.traces_sample_rate or 0.0
-    return sampler_rate(sampler, at_head=True)
+        if given is not None and given != getattr(sampler, option):
+            yield Finding(f"{option}={given!r} is never asked.", why)
 
 
 @check(
