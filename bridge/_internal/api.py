@@ -263,9 +263,7 @@ def _context_of(parent: Parent) -> Context:
         return parent
     where = context_api.get_current()
     if parent is None:
-        scopes = scopes_of.of()
-        own = scopes_of.Scopes(scopes.current, scopes.isolation, scopes.propagation)
-        return with_scopes(without_span(where), own)
+        return with_scopes(without_span(where), scopes_of.of().under(None))
     if isinstance(parent, SpanContext):
         return put(where, SPAN_KEY, NonRecordingSpan(parent))
     return put(where, SPAN_KEY, parent.viewed if isinstance(parent, Span) else parent)
@@ -551,5 +549,4 @@ def _call_data(
 
 def last_event_id() -> str | None:
     """Return the id of the last error or message sent from this isolation scope."""
-    found = scopes_of.find(context_api.get_current())
-    return None if found is None else found.isolation.last_event_id
+    return (scopes_of.find(context_api.get_current()) or scopes_of.base_scopes()).isolation.last_event_id

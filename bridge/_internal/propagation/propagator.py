@@ -12,8 +12,7 @@ from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 
 from bridge._internal import active
 from bridge._internal.context import scope as scopes_of
-from bridge._internal.context.propagation_context import PropagationContext
-from bridge._internal.context.scope import EMPTY, IsolationScope, Scopes, put, with_scopes, without_span
+from bridge._internal.context.scope import Scopes, put, with_scopes, without_span
 from bridge._internal.guard import guard, report_fault
 from bridge._internal.options import Options
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG, SPAN_KEY
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from bridge._internal.wire.sentry_trace import SentryTrace
 
 _DEFAULTS = Options()
-_NO_SCOPES = Scopes(EMPTY, IsolationScope(), PropagationContext())
 
 
 class SentryPropagator(TextMapPropagator):
@@ -297,7 +295,7 @@ def _w3c_parent(before: Context, extracted: Context) -> SpanContext | None:
 
 def _forked(context: Context, remote: RemoteSpan | None, base: Scopes | None) -> Context:
     """Put a fork of the isolation scope in a Context: extracting headers is where a request or a job begins."""
-    before = base or _NO_SCOPES
+    before = base or scopes_of.base_scopes()
     if remote is None:
         return with_scopes(context, before.fork(context.get(SPAN_KEY), for_request=True))
     # What the scopes know of the upstream does not know the scopes: a cycle would wait for the garbage collector.
