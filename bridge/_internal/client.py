@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 
-from bridge._internal import sources
+from bridge._internal import active, sources
 from bridge._internal.capture.control_flow import is_control_flow
 from bridge._internal.capture.event import exception_event, message_event
 from bridge._internal.capture.scope_data import SDK, apply_scope
@@ -204,6 +204,8 @@ class Client:
         self, error: BaseException, hint: Mapping[str, Any] | None = None, call: ScopeData = scopes_of.EMPTY
     ) -> str | None:
         """Send an exception; the id of the event, or `None` if it was not sent."""
+        if active.guest is not None:
+            return active.guest.capture_exception(error, hint, call)
         if not self.sends:
             return None
         with guard("capture", "an exception could not be captured"):
@@ -228,6 +230,8 @@ class Client:
         call: ScopeData = scopes_of.EMPTY,
     ) -> str | None:
         """Send a message; its level is the scope's, else `info`, where it is not given."""
+        if active.guest is not None:
+            return active.guest.capture_message(message, level, hint, call)
         if not self.sends:
             return None
         with guard("capture", "a message could not be captured"):
@@ -245,6 +249,8 @@ class Client:
         call: ScopeData = scopes_of.EMPTY,
     ) -> str | None:
         """Send an event of the user's making, completed from the scopes; its id, or `None` if it was not sent."""
+        if active.guest is not None:
+            return active.guest.capture_event(event, hint, call)
         if not self.sends:
             return None
         with guard("capture", "an event could not be captured"):
@@ -356,6 +362,8 @@ class Client:
         deadline = time.monotonic() + seconds
         with guard("client", "flushing failed"):
             self.send_waiting()
+            if active.guest is not None:
+                return active.guest.flush(seconds)
             flushed = self._sender.worker.flush(seconds)
             if self._transport is None:
                 return flushed

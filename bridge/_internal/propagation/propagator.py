@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 
 from bridge._internal import active
 from bridge._internal.context import scope as scopes_of
-from bridge._internal.context.scope import Scopes, put, with_scopes, without_span
+from bridge._internal.context.scope import SCOPES_KEY, Scopes, put, with_scopes, without_span
 from bridge._internal.guard import guard, report_fault
 from bridge._internal.options import Options
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG, SPAN_KEY
@@ -82,6 +82,9 @@ class SentryPropagator(TextMapPropagator):
             for name, value in headers.items():
                 if not signed or name.lower() not in signed:
                     setter.set(carrier, name, value)
+            span = parent_of(where)
+            if active.guest is not None and span is not None and SENTRY_TRACE in headers:
+                active.guest.headers_written(span)
 
     def _wrapped_headers(self, where: Context) -> dict[str, str]:
         headers: dict[str, str] = {}
@@ -139,7 +142,11 @@ class SentryPropagator(TextMapPropagator):
         context: Context | None = None,
         getter: Getter[CarrierT] = default_getter,
     ) -> Context:
-        """Return the Context of a request: the upstream's span as parent, in an isolation scope of its own."""
+        """Return the Context of a request: the upstream's span as parent, in an isolation scope of its own.
+
+        Headers of the request that runs here already, as the local root continues them, begin no other: the second of
+        two instrumentations gets the Context in force.
+        """
         before = Context() if context is None else context
         extracted = before
         with guard("propagation", "headers could not be read"):
@@ -167,12 +174,31 @@ class SentryPropagator(TextMapPropagator):
         if base is None and from_nothing:
             base = scopes_of.find(context_api.get_current())
         if header is None and w3c is None:
+            if from_nothing and active.guest is not None and active.guest.has_begun(context_api.get_current()):
+                return _with_what_is_active(extracted)
             forked = _forked(extracted, None, base)
             return forked if extracted or not from_nothing else _NothingExtracted(forked)
         if not may_continue(dsc.get("org_id"), options.effective_org_id, options.strict_trace_continuation):
             return _forked(without_span(extracted), None, base)
         remote = _remote_span(header, dsc, w3c, decides_twice=options.decides_twice)
+        if from_nothing and _is_continued_by(context_api.get_current(), remote):
+            return _with_what_is_active(extracted)
         return _forked(extracted, remote, base)
+
+
+def _is_continued_by(where: Context, remote: RemoteSpan) -> bool:
+    """Whether the local root that is active in a Context is the child of this upstream's span."""
+    root: Any = getattr(getattr(where.get(SPAN_KEY), "segment", None), "root", None)
+    if root is None or root._parent_span_id is None:
+        return False
+    upstream = remote.get_span_context()
+    return (root.segment.trace_id, root._parent_span_id) == (upstream.trace_id, upstream.span_id)
+
+
+def _with_what_is_active(extracted: Context) -> Context:
+    """Return the Context in force, with what else was extracted: the user's baggage."""
+    others = {key: value for key, value in extracted.items() if key not in (SPAN_KEY, SCOPES_KEY)}
+    return Context({**context_api.get_current(), **others})
 
 
 class _NothingExtracted(Context):

@@ -141,6 +141,8 @@ class Segment:
     execution: tuple[int, Any] | None = None  # what runs the root's block, where that is sent
     closed = False
     abandoned = False  # nobody sends what ends from now on
+    _holders = 0  # those that the root's end waits for
+    _has_ended = False  # whether the root ended while it was held
     _find_root: Callable[[], Any] | None = None
     _follows: Segment | None = None  # the first of its trace here, if it is not that itself
     _streams = False
@@ -269,7 +271,10 @@ class Segment:
         elif self._process != forking.generation:
             return
         elif span.is_local_root:
-            self._end()
+            with self.lock:
+                self._has_ended = self._holders > 0
+            if not self._has_ended:
+                self._end()
         else:
             with self.lock:
                 late = self.closed
@@ -283,6 +288,20 @@ class Segment:
                 self._send_late(span)
             elif self._streams and len(self._finished) > self._most:
                 self.send_waiting()
+
+    def hold(self) -> None:
+        """Keep this open beyond the root's end, until each who asked for it has let go."""
+        with self.lock:
+            self._holders += 1
+
+    def release(self) -> None:
+        """Let go of what `hold` kept open."""
+        with self.lock:
+            self._holders -= 1
+            ends = self._has_ended and not self._holders
+        if ends:
+            self._has_ended = False
+            self._end()
 
     def _end(self) -> None:
         with self.lock:
