@@ -14,7 +14,7 @@ from opentelemetry import trace as trace_api
 from opentelemetry.context.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
 
-from bridge._internal import active, install
+from bridge._internal import active, install, sentry_sdk
 from bridge._internal.client import Client
 from bridge._internal.closing import close_at_exit
 from bridge._internal.context import scope as scopes_of
@@ -109,6 +109,7 @@ def _install(client: Client) -> None:
         install.continue_environment(client.propagator)
         close_at_exit(close)
         support_celery(close, capture_exception)
+        sentry_sdk.join(client)
     finally:
         _is_initialising = False
 
@@ -120,6 +121,7 @@ def _take_down(client: Client | None) -> None:
         client.stop_instrumentations()
         unpatch_threads()
         timeout_s = client.options.shutdown_timeout
+        sentry_sdk.leave(client, timeout_s)
         install.uninstall_provider(client.tracer_provider, client.options, timeout_s)
         client.close()
     continue_for_process(None)

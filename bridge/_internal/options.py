@@ -68,6 +68,8 @@ class Options:
     patch_threads: bool = True
     capture_span_exceptions: bool = False
     debug: bool = False
+    sentry_sdk: Literal[False] | None = None
+    fold: bool = True
     sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -130,6 +132,12 @@ def _flag(option: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise _wrong(option, value, "True or False")
     return value
+
+
+def _only_false(option: str, value: object) -> Literal[False]:
+    if value is not False:
+        raise _wrong(option, value, "False")
+    return False
 
 
 def _count(option: str, value: object) -> int:
@@ -262,6 +270,8 @@ ROWS: Mapping[str, OptionRow] = {
     "patch_threads": OptionRow(_flag),
     "capture_span_exceptions": OptionRow(_flag, ("BRIDGE_CAPTURE_SPAN_EXCEPTIONS",)),
     "debug": OptionRow(_flag, ("SENTRY_DEBUG",)),
+    "sentry_sdk": OptionRow(_only_false),
+    "fold": OptionRow(_flag),
 }
 
 # What OpenTelemetry's resource says where neither an argument nor a Sentry variable did.

@@ -42,6 +42,12 @@ class SentrySpanProcessor(SpanProcessor):
         self._options = options
         self._sink = sink
 
+    def serve(self, options: Options, sink: SegmentSink | None) -> None:
+        """Serve another set-up from now on."""
+        if self._options is not None:
+            self._options = options
+            self._sink = sink
+
     def serves_only(self, options: Options) -> bool:
         """Whether it is the one of the client with these options; one that was wired by hand serves any."""
         return self._options is options

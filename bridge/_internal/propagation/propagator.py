@@ -74,7 +74,7 @@ class SentryPropagator(TextMapPropagator):
             present = written_headers(carrier)
             if (written := present.get(SENTRY_TRACE)) and not _is_passed_on(written, carrier, where):
                 return
-            headers = self._wrapped_headers(where)
+            headers = self.headers_of_others(where)
             self._add_sentry_headers(headers, where, present, is_current=context is None)
             if written and SENTRY_TRACE not in headers:  # passed on to where ours do not go
                 return
@@ -86,7 +86,8 @@ class SentryPropagator(TextMapPropagator):
             if active.guest is not None and span is not None and SENTRY_TRACE in headers:
                 active.guest.headers_written(span)
 
-    def _wrapped_headers(self, where: Context) -> dict[str, str]:
+    def headers_of_others(self, where: Context) -> dict[str, str]:
+        """Return what the propagators that this one wraps write of a Context: W3C's headers, and the user's baggage."""
         headers: dict[str, str] = {}
         if self.wrapped is not None:
             try:

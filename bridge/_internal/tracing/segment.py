@@ -46,8 +46,9 @@ class SegmentSink(Protocol):
     collects_spans: bool
     """Whether finished spans are sent by it at all; with `trace_lifecycle="none"` they go another way, by OTLP say."""
 
-    streams_spans: bool
-    """Whether finished spans are sent before their root ends."""
+    @property
+    def streams_spans(self) -> bool:
+        """Whether finished spans are sent before their root ends."""
 
     def spans_started(self, quantity: int) -> None:
         """Sampled spans were started; told at the latest when one of them is handed over."""
@@ -136,6 +137,7 @@ class Segment:
     # What most segments never change is the class's: one is made for each root (benchmarks/spans.py).
     upstream: Upstream | None = None
     own_scope: ScopeData | None = None
+    guest: Any = None  # what another SDK that shares this world keeps with it
     late = False  # follows a root that was sent before
     collects = False  # whether finished spans are kept, to be sent
     execution: tuple[int, Any] | None = None  # what runs the root's block, where that is sent

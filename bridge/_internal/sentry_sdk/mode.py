@@ -1,0 +1,321 @@
+"""How the two SDKs live together: one world, linked only, or apart; chosen again whenever sentry-sdk gets a client."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+from opentelemetry import context as context_api
+
+from bridge._internal import active
+from bridge._internal.context import scope as scopes_of
+from bridge._internal.dsn import Dsn
+from bridge._internal.foreign.span_processor import SentrySpanProcessor
+from bridge._internal.guard import guard
+from bridge._internal.install import samplers_for
+from bridge._internal.otel_private import span_processors
+from bridge._internal.sentry_sdk import active_span, capture, folding, private, setup, tracing, variables, wire
+from bridge._internal.sentry_sdk.decision import sampler_by_sentry_sdk
+from bridge._internal.sentry_sdk.delivery import SentrySdkSink
+from bridge._internal.sentry_sdk.linked import Links
+from bridge._internal.sentry_sdk.scopes import SharedKeeper, take_data
+from bridge._internal.sentry_sdk.seams import Seam, Seams
+from bridge._internal.sentry_sdk.setup import Setup
+from bridge._internal.tracing.provider import TracerProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from opentelemetry.context.context import Context
+    from opentelemetry.trace import Span, SpanKind
+    from opentelemetry.util import types
+
+    from bridge._internal.client import Client
+    from bridge._internal.context.scope import ScopeData
+    from bridge._internal.options import Options
+
+logger = logging.getLogger("bridge.sentry_sdk")
+
+WORLD = "world"
+LINKED = "linked"
+APART = "apart"
+ALONE = "alone"
+"""sentry-sdk has no client: there is nothing to share."""
+_OTEL_INTEGRATIONS = ("otlp", "opentelemetry")
+
+SPAN_SEAMS = (
+    Seam(private.Span, "finish", tracing.finish_span),
+    Seam(private.Transaction, "finish", tracing.finish_transaction),
+    Seam(private.Scope, "start_transaction", tracing.start_transaction),
+    Seam(private.Scope, "start_span", tracing.start_span),
+    Seam(private.Scope, "start_streamed_span", tracing.start_streamed_span),
+    Seam(private.StreamedSpan, "_end", tracing.end_streamed_span),
+    Seam(private.NoOpStreamedSpan, "_end", tracing.end_streamed_span),
+    Seam(private.Scope, "iter_trace_propagation_headers", wire.iter_headers),
+    Seam(private.Scope, "trace_propagation_meta", wire.write_page),
+    Seam(private.PropagationContext, "from_incoming_data", wire.read_headers),
+)
+"""What is wrapped in a world only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """How the two SDKs live together, and why not more closely."""
+
+    name: str
+    reasons: tuple[str, ...] = ()
+
+
+def mode_of(client: Client, sdk: Any) -> Mode:
+    """Return how a client of the bridge and one of sentry-sdk can live together."""
+    if not sdk.is_active():
+        return Mode(ALONE)
+    reasons = (*private.misfits(), *_conflicts(client.options, sdk))
+    if reasons:
+        return Mode(APART, reasons)
+    if private.has_tracing_enabled(sdk.options):
+        return Mode(WORLD)
+    return Mode(LINKED, ("sentry-sdk has neither traces_sample_rate nor traces_sampler",))
+
+
+def _conflicts(options: Options, sdk: Any) -> Iterator[str]:
+    if sdk.options.get("instrumenter") != "sentry":
+        yield f"sentry-sdk has instrumenter={sdk.options.get('instrumenter')!r}"
+    for name in _OTEL_INTEGRATIONS:
+        if name in sdk.integrations:
+            yield f"sentry-sdk's integration {name!r} takes OpenTelemetry's spans"
+    if options.sources.get("transport") == "argument":
+        yield "bridge.init was given a transport of its own"
+    if options.dsn is not None and options.sources.get("dsn") == "argument":
+        theirs = Dsn.parse(str(sdk.dsn)) if sdk.dsn else None
+        if theirs != options.dsn:
+            yield "bridge.init was given another DSN"
+
+
+class Together:
+    """The two SDKs while they share a world, or are linked: what the core asks of its guest (`active.Guest`)."""
+
+    def __init__(self, client: Client, mode: Mode) -> None:
+        self.client = client
+        self.mode = mode
+        self.sink = SentrySdkSink(client)
+        self.setup = Setup(client, self.sink, decides=mode.name == WORLD)
+        self.seams = Seams()
+        self._links = Links(self.setup.options) if mode.name == LINKED else None
+
+    def begin(self) -> None:
+        """Take the seams."""
+        own = scopes_of.find(context_api.get_current())
+        setup.put_in_force(self.setup)
+        variables.take()
+        if self.mode.name == WORLD:
+            active_span.take()
+            self.seams.take(SPAN_SEAMS)
+        clients = private.client_class()
+        self.seams.take(Seam(clients, name, _flush_first) for name in ("flush", "close", "flush_async", "close_async"))
+        keeper = SharedKeeper()
+        own_global = scopes_of.global_scope()._read()
+        scopes_of.keep_scopes_by(keeper)
+        take_data(
+            own_global, None if own is None else own.isolation._read(), None if own is None else own.read_current()
+        )
+        if self._links is not None:
+            self._links.begin()
+        self.refresh()
+        active.share_with(self)
+
+    def refresh(self) -> None:
+        """Go by the options of the sentry-sdk client that there is now."""
+        self.setup.forget()
+        options = self.client.options = self.setup.options_of(private.main_client())
+        provider = self.client.tracer_provider
+        if not isinstance(provider, TracerProvider):
+            for processor in _own_processors(provider):
+                processor.serve(options, self.sink)
+            return
+        sampler, beside = samplers_for(self.setup.own, self.client.backpressure.factor)
+        if self.setup.decides:
+            ours = sampler_by_sentry_sdk()
+            sampler, beside = (ours, None) if self.setup.own.sampler is None else (self.setup.own.sampler, ours)
+        provider.configure(options, sampler, self.sink, beside)
+
+    def end(self, timeout: float) -> None:
+        """Give the seams back, and what is recorded to sentry-sdk."""
+        self.client.send_waiting()
+        self.sink.worker.close(timeout)  # before the variables: sentry-sdk keeps a block open in each thread
+        active.share_with(None)
+        self.seams.give_back()
+        if self._links is not None:
+            self._links.end()
+        scopes_of.keep_scopes_by(None)
+        active_span.give_back()
+        variables.give_back()
+        setup.put_in_force(None)
+        self.client.options = self.setup.own
+        self._give_provider_back()
+
+    def _give_provider_back(self) -> None:
+        own, sink = self.setup.own, self.client if self.client.sends else None
+        provider = self.client.tracer_provider
+        if isinstance(provider, TracerProvider):
+            sampler, beside = samplers_for(own, self.client.backpressure.factor)
+            provider.configure(own, sampler, sink, beside)
+        else:
+            for processor in _own_processors(provider):
+                processor.serve(own, sink)
+
+    # What the core asks.
+
+    def options(self) -> Options:
+        """Return what is in force for a root that starts here."""
+        return self.setup.options()
+
+    def fold(
+        self, name: str, kind: SpanKind, attributes: types.Attributes, where: Context, *, is_current: bool
+    ) -> Span | None:
+        """Return what stands for a span that sentry-sdk has started already, right above."""
+        if not self.setup.folds:
+            return None
+        with guard("sentry_sdk", "a span could not be folded"):
+            return folding.folded_into_theirs(kind, attributes, where, is_current=is_current)
+        return None
+
+    def has_begun(self, where: Context) -> bool:
+        """Whether sentry-sdk has begun the request that headers are extracted of."""
+        return self.setup.folds and folding.has_begun(where)
+
+    def headers_written(self, span: Span) -> None:
+        """Note that the headers of an outgoing request were written."""
+        wire.note_headers(span)
+
+    def carries_into_threads(self) -> bool:
+        """Whether threads get the Context of their starter, which sentry-sdk's ThreadingIntegration may refuse."""
+        return private.carries_into_threads()
+
+    def capture_exception(self, error: BaseException, hint: Mapping[str, Any] | None, call: ScopeData) -> str | None:
+        """Send an exception."""
+        with guard("sentry_sdk", "an exception could not be captured"):
+            return capture.capture_exception(error, hint, call)
+        return None
+
+    def capture_message(
+        self, message: str, level: str | None, hint: Mapping[str, Any] | None, call: ScopeData
+    ) -> str | None:
+        """Send a message."""
+        with guard("sentry_sdk", "a message could not be captured"):
+            return capture.capture_message(message, level, hint, call)
+        return None
+
+    def capture_event(self, event: Mapping[str, Any], hint: Mapping[str, Any] | None, call: ScopeData) -> str | None:
+        """Send an event."""
+        with guard("sentry_sdk", "an event could not be captured"):
+            return capture.capture_event(event, hint, call)
+        return None
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until everything recorded so far was handed to sentry-sdk, and that has sent it."""
+        flushed = self.sink.worker.flush(timeout)
+        private.main_client().flush(timeout=timeout)
+        return flushed
+
+
+def _own_processors(provider: Any) -> list[SentrySpanProcessor]:
+    return [found for found in span_processors(provider) if isinstance(found, SentrySpanProcessor)]
+
+
+def _flush_first(wrapped: Any, sdk: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Hand over what the bridge has recorded before sentry-sdk sends the rest, or stops."""
+    with guard("sentry_sdk", "what was recorded could not be handed over in time"):
+        timeout = args[0] if args else kwargs.get("timeout")
+        together = _process.together
+        if together is not None:
+            together.client.send_waiting()
+            together.sink.worker.flush(sdk.options["shutdown_timeout"] if timeout is None else timeout)
+    return wrapped(*args, **kwargs)
+
+
+class _Process:
+    """What there is of this in the process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()  # protects what follows
+        self.client: Client | None = None
+        self.mode = Mode(ALONE)
+        self.together: Together | None = None
+        self.watch: Any = None
+
+
+_process = _Process()
+
+
+def join(client: Client) -> None:
+    """Share the world with sentry-sdk from now on, as closely as its clients allow."""
+    with _process.lock:
+        _process.client = client
+        if _process.watch is None:
+            _process.watch = wrapt.wrap_function_wrapper(private.Scope, "set_client", _set_client)
+        _choose()
+
+
+def leave(timeout: float) -> None:
+    """Take everything off sentry-sdk that the bridge put there."""
+    with _process.lock:
+        _end(timeout)
+        _process.client = None
+        _process.mode = Mode(ALONE)
+        if _process.watch is not None:
+            try:
+                wrapt.unwrap_object(private.Scope, "set_client", _process.watch, missing_ok=True)
+            except wrapt.WrapperNotOutermostError:
+                logger.debug("Scope.set_client is wrapped by somebody else; what is beneath passes calls on")
+            _process.watch = None
+
+
+def mode() -> Mode:
+    """Return how the two SDKs live together now."""
+    return _process.mode
+
+
+def together() -> Together | None:
+    """Return what is in force, if the two are not apart."""
+    return _process.together
+
+
+def _set_client(wrapped: Any, scope: Any, args: Any, kwargs: Any) -> Any:
+    answer = wrapped(*args, **kwargs)
+    with guard("sentry_sdk", "how to live with sentry-sdk could not be chosen"), _process.lock:
+        if _process.client is not None:
+            _choose()
+    return answer
+
+
+def _choose() -> None:
+    client, together = _process.client, _process.together
+    assert client is not None
+    sdk = private.main_client()
+    if together is not None:
+        client.options, client_options = together.setup.own, client.options
+        chosen = mode_of(client, sdk)
+        client.options = client_options
+    else:
+        chosen = mode_of(client, sdk)
+    _process.mode = chosen
+    if together is not None:
+        if together.mode.name == chosen.name:
+            together.refresh()
+            return
+        _end(client.options.shutdown_timeout)
+    if chosen.name == APART:
+        logger.warning("the bridge and sentry-sdk stay apart: %s", "; ".join(chosen.reasons))
+    elif chosen.name != ALONE:
+        _process.together = Together(client, chosen)
+        _process.together.begin()
+
+
+def _end(timeout: float) -> None:
+    together, _process.together = _process.together, None
+    if together is not None:
+        together.end(timeout)
