@@ -129,7 +129,7 @@ def main() -> None:
         "http://public@127.0.0.1:9/1", traces_sample_rate=1.0, max_spans=200_000, transport=lambda envelope: None
     )
     # Ten thousand roots at once overflow the queue; what is then not sampled would make the spans after it look cheap.
-    client.backpressure.next_check = math.inf
+    client.sender.backpressure.next_check = math.inf
     bare = TracerProvider(shutdown_on_exit=False)
     bare.add_span_processor(NoProcessor())
     starts = {

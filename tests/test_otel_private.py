@@ -42,12 +42,12 @@ def test_providers_and_tracers_have_what_we_read() -> None:
     processor = SpanProcessor()
     provider.add_span_processor(processor)
     assert otel_private.span_processors(provider) == (processor,)
-    otel_private.take_off_span_processor(provider, processor)
+    otel_private.remove_span_processor(provider, processor)
     assert otel_private.span_processors(provider) == ()
-    otel_private.put_span_processors(provider, (processor, processor))
+    otel_private.set_span_processors(provider, (processor, processor))
     assert otel_private.span_processors(provider) == (processor, processor)
-    otel_private.put_span_processors(provider, ())
-    otel_private.put_span_processors(object(), (processor,))  # of others, which have none
+    otel_private.set_span_processors(provider, ())
+    otel_private.set_span_processors(object(), (processor,))  # of others, which have none
     tracer = provider.get_tracer("t", "1")
     assert otel_private.enabled_check(tracer)()
     assert otel_private.scope_of_tracer(tracer).name == "t"
@@ -85,7 +85,7 @@ def test_the_global_provider_can_be_exchanged() -> None:
     before, fixed = otel_private.global_tracer_provider(), otel_private.tracer_provider_is_fixed()
     first, second, third = (TracerProvider(shutdown_on_exit=False) for _ in range(3))
     try:
-        otel_private.put_tracer_provider(first, fixed=False)
+        otel_private.set_tracer_provider(first, fixed=False)
         assert trace.get_tracer_provider() is first
         trace.set_tracer_provider(second)
         assert trace.get_tracer_provider() is second
@@ -93,7 +93,7 @@ def test_the_global_provider_can_be_exchanged() -> None:
         trace.set_tracer_provider(third)
         assert trace.get_tracer_provider() is second
     finally:
-        otel_private.put_tracer_provider(before, fixed=fixed)
+        otel_private.set_tracer_provider(before, fixed=fixed)
 
 
 def test_proxies_let_go_of_what_they_found() -> None:
@@ -101,28 +101,28 @@ def test_proxies_let_go_of_what_they_found() -> None:
     before, fixed = otel_private.global_tracer_provider(), otel_private.tracer_provider_is_fixed()
     bound, unbound = trace.ProxyTracer("bound"), trace.ProxyTracer("unbound")
     try:
-        otel_private.put_tracer_provider(first := TracerProvider(shutdown_on_exit=False), fixed=False)
+        otel_private.set_tracer_provider(first := TracerProvider(shutdown_on_exit=False), fixed=False)
         assert bound.start_span("a").is_recording()
         with otel_private.unbinding_proxies():
             assert unbound.start_span("a").resource is first.resource  # type: ignore[attr-defined]  # an SDK span
-            otel_private.put_tracer_provider(None, fixed=False)
+            otel_private.set_tracer_provider(None, fixed=False)
             assert unbound.start_span("a").is_recording()
         assert bound.start_span("a").is_recording()
         assert not unbound.start_span("a").is_recording()
     finally:
-        otel_private.put_tracer_provider(before, fixed=fixed)
+        otel_private.set_tracer_provider(before, fixed=fixed)
 
 
 def test_the_sdk_goes_by_another_clock() -> None:
     """Spans and events of the SDK are dated by the clock that was put in place."""
     tracer = TracerProvider(shutdown_on_exit=False).get_tracer("t")
-    before = otel_private.put_clock_of_sdk(lambda: 42)
+    before = otel_private.set_sdk_clock(lambda: 42)
     try:
         span = tracer.start_span("s")
         span.add_event("e")
         span.end()
     finally:
-        assert otel_private.put_clock_of_sdk(before)() == 42
+        assert otel_private.set_sdk_clock(before)() == 42
     assert (span.start_time, span.events[0].timestamp, span.end_time) == (42, 42, 42)  # type: ignore[attr-defined]
 
 
@@ -163,5 +163,5 @@ def test_a_provider_behind_another_is_found() -> None:
     Proxy.provider.add_span_processor(processor)
     assert otel_private.sdk_provider(Proxy()) is Proxy.provider
     assert otel_private.span_processors(Proxy()) == (processor,)
-    otel_private.take_off_span_processor(Proxy(), processor)
+    otel_private.remove_span_processor(Proxy(), processor)
     assert otel_private.span_processors(Proxy()) == ()

@@ -32,3 +32,10 @@ def test_everything_public_is_documented(name: str) -> None:
     value = getattr(bridge, name)
     if inspect.isfunction(value) or inspect.isclass(value):
         assert value.__doc__
+
+
+def test_both_ways_to_start_a_span_take_the_same_arguments() -> None:
+    """`start_inactive_span` has the parameters of `start_span`, for whatever reads signatures, and no others."""
+    assert inspect.signature(bridge.start_inactive_span) == inspect.signature(bridge.start_span)
+    with pytest.raises(TypeError, match="opp"):
+        bridge.start_inactive_span("a", opp="task")  # type: ignore[call-arg]

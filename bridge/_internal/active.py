@@ -1,4 +1,4 @@
-"""The one reference that this process holds: the client that the last `init` made, or none.
+"""The active client: the one that the last `init` made, or none.
 
 Rooms below the client read the options here; of the client they know nothing but that it has some.
 """
@@ -14,18 +14,12 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanKind
     from opentelemetry.util import types
 
+    from bridge._internal.client import Client
     from bridge._internal.context.scope import ScopeData
     from bridge._internal.options import Options
+    from bridge._internal.payload import Data
 
     Amend = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-
-
-class HasOptions(Protocol):
-    """What the rooms below may know of the client."""
-
-    @property
-    def options(self) -> Options:
-        """What is in force."""
 
 
 class Guest(Protocol):
@@ -34,12 +28,10 @@ class Guest(Protocol):
     def options(self) -> Options:
         """Return what is in force for a root that starts here."""
 
-    def fold(
-        self, name: str, kind: SpanKind, attributes: types.Attributes, where: Context, *, is_current: bool
-    ) -> Span | None:
+    def fold(self, kind: SpanKind, attributes: types.Attributes, context: Context, *, is_current: bool) -> Span | None:
         """Return what stands for a span that another API has started already, right above; else `None`."""
 
-    def has_begun(self, where: Context) -> bool:
+    def has_begun(self, context: Context) -> bool:
         """Whether the guest has begun, in this Context, the request that headers are extracted of."""
 
     def headers_written(self, span: Span) -> None:
@@ -48,22 +40,20 @@ class Guest(Protocol):
     def carries_into_threads(self) -> bool:
         """Whether threads get the Context of their starter, by the guest's own options."""
 
-    def capture_exception(self, error: BaseException, hint: Mapping[str, Any] | None, call: ScopeData) -> str | None:
+    def capture_exception(self, error: BaseException, hint: Data | None, call: ScopeData) -> str | None:
         """Send an exception; the event's id, if it was sent."""
 
-    def capture_message(
-        self, message: str, level: str | None, hint: Mapping[str, Any] | None, call: ScopeData
-    ) -> str | None:
+    def capture_message(self, message: str, level: str | None, hint: Data | None, call: ScopeData) -> str | None:
         """Send a message; the event's id, if it was sent."""
 
-    def capture_event(self, event: Mapping[str, Any], hint: Mapping[str, Any] | None, call: ScopeData) -> str | None:
+    def capture_event(self, event: Data, hint: Data | None, call: ScopeData) -> str | None:
         """Send an event; its id, if it was sent."""
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything recorded so far was sent; `True` if it was."""
 
 
-client: HasOptions | None = None
+client: Client | None = None
 guest: Guest | None = None
 """Another SDK that shares the world of this client, if one does."""
 
@@ -74,28 +64,28 @@ def share_with(new_guest: Guest | None) -> None:
     guest = new_guest
 
 
-def activate(new_client: HasOptions | None) -> None:
+def activate(new_client: Client | None) -> None:
     """Put another client, or none, in place."""
     global client
     client = new_client
 
 
 def options() -> Options | None:
-    """Return the options in force, if there is a client."""
+    """Return the active client's options; `None` without a client."""
     return None if client is None else client.options
 
 
 amend: Amend | None = None
-"""What has the last word on the arguments of `init`, if anything: a capture of `bridge.testing` that is in force."""
+"""What changes the arguments of `init` last, if anything: a capture of `bridge.testing`."""
 
 
 def amended(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the arguments that `init` goes by."""
+    """Return the arguments that `init` uses."""
     return arguments if amend is None else amend(arguments)
 
 
-def have_amended(with_last_word: Amend | None) -> Amend | None:
-    """Let something else, or nothing, have the last word; returns what had it."""
+def set_amend(new_amend: Amend | None) -> Amend | None:
+    """Replace what changes the arguments of `init`; returns the previous one."""
     global amend
-    before, amend = amend, with_last_word
+    before, amend = amend, new_amend
     return before

@@ -3,41 +3,41 @@
 from __future__ import annotations
 
 import html
-import logging
+import inspect
 import sys
-import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, overload
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.context.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
 
-from bridge._internal import active, install, sentry_sdk
+from bridge._internal import active, install
 from bridge._internal.client import Client
-from bridge._internal.closing import close_at_exit
-from bridge._internal.context import scope as scopes_of
-from bridge._internal.context.handoff import patch_threads, unpatch_threads
-from bridge._internal.context.propagation_context import continue_for_process
-from bridge._internal.context.scope import Scope, ScopeData, attached, put, with_scopes, without_span
-from bridge._internal.delivery.transport import CLIENT
-from bridge._internal.dsn import Dsn
-from bridge._internal.guard import guard
-from bridge._internal.integrations.celery import support_celery
-from bridge._internal.options import Options, resolve
-from bridge._internal.otel_private import SPAN_KEY
-from bridge._internal.propagation.propagator import SentryPropagator
-from bridge._internal.tracing.decorator import decorate
-from bridge._internal.tracing.provider import Tracer, named
-from bridge._internal.tracing.span import (
-    NO_OP,
-    ORIGIN_MANUAL,
-    Span,
-    SpanView,
-    parent_of,
-    view,
+from bridge._internal.context.context_values import active_span, attached, with_span, without_span
+from bridge._internal.context.scope import (
+    Scope,
+    ScopeData,
+    base_scopes,
+    current_scope,
+    current_scopes,
+    find_scopes,
+    global_scope,
+    isolation_scope,
+    with_scopes,
 )
+from bridge._internal.dsn import Dsn
+from bridge._internal.foreign.span_view import SpanView, span_view
+from bridge._internal.guard import guard
+from bridge._internal.options import Options
+from bridge._internal.propagation.propagator import SentryPropagator
+from bridge._internal.tracing.block_error import record_block_error, record_block_error_as_otel
+from bridge._internal.tracing.decorator import decorate
+from bridge._internal.tracing.light_spans import NO_OP
+from bridge._internal.tracing.provider import Tracer, with_op_and_source
+from bridge._internal.tracing.span import ORIGIN_MANUAL, Span
+from bridge._internal.version import USER_AGENT
 from bridge._internal.wire.baggage import BAGGAGE
 from bridge._internal.wire.carrier import read_headers
 from bridge._internal.wire.sentry_trace import SENTRY_TRACE
@@ -52,13 +52,12 @@ if TYPE_CHECKING:
     from bridge._internal.init_options import InitOptions
 
 F = TypeVar("F")
-_init_lock = threading.RLock()  # protects the exchange of the active client
-_is_initialising = False  # read and written under _init_lock: whether its holder is installing a client
+P = ParamSpec("P")
 _NO_CLIENT = Client(Options())
 
 
 class _Current:
-    """The default of `parent=`: whatever span is active."""
+    """The default of `parent=`: the active span."""
 
     def __repr__(self) -> str:
         return "<the active span>"
@@ -75,73 +74,12 @@ def init(dsn: str | None = None, **options: Unpack[InitOptions]) -> Client:
     is live but nothing is sent to Sentry. A second call replaces the first client. Raises `TypeError` for an option
     that does not exist and `ValueError` for a value that cannot be used, before anything is changed.
     """
-    client = Client(resolve(active.amended({"dsn": dsn, **options})))
-    with _init_lock:
-        _install(client)
-    return client
-
-
-def init_once(options: Callable[[], Options]) -> None:
-    """Set up with what `options` gives, unless there is a client, or this thread is about to install one."""
-    with _init_lock:
-        if _client() is None and not _is_initialising:
-            _install(Client(options()))
-
-
-def _install(client: Client) -> None:
-    global _is_initialising
-    _is_initialising = True
-    options = client.options
-    try:
-        install.check_provider(options)
-        _take_down(_client())
-        install.install_runtime_context()
-        client.propagator = install.install_propagator()
-        client.tracer_provider = install.install_provider(
-            options, client if client.sends else None, client.backpressure.factor
-        )
-        if options.patch_threads:
-            patch_threads()
-        client.start_instrumentations()
-        if options.debug:
-            _log_to_stderr()
-        active.activate(client)
-        install.continue_environment(client.propagator)
-        close_at_exit(close)
-        support_celery(close, capture_exception)
-        sentry_sdk.join(client)
-    finally:
-        _is_initialising = False
-
-
-def _take_down(client: Client | None) -> None:
-    if client is None:
-        return
-    with guard("setup", "the client before could not be taken off"):
-        client.stop_instrumentations()
-        unpatch_threads()
-        timeout_s = client.options.shutdown_timeout
-        sentry_sdk.leave(client, timeout_s)
-        install.uninstall_provider(client.tracer_provider, client.options, timeout_s)
-        client.close()
-    continue_for_process(None)
-    active.activate(None)
-
-
-def _log_to_stderr() -> None:
-    logger = logging.getLogger("bridge")
-    logger.setLevel(logging.DEBUG)
-    if not logger.handlers:
-        logger.addHandler(logging.StreamHandler())
+    return install.init({"dsn": dsn, **options})
 
 
 def get_client() -> Client:
     """Return the client that `init` made, or one that does nothing."""
-    return _client() or _NO_CLIENT
-
-
-def _client() -> Client | None:
-    return cast("Client | None", active.client)
+    return active.client or _NO_CLIENT
 
 
 def is_initialized() -> bool:
@@ -170,16 +108,12 @@ def otlp_endpoint(dsn: str | None = None) -> OtlpEndpoint:
     where = get_client().dsn if dsn is None else Dsn.parse(dsn)
     if where is None:
         raise ValueError("bridge.otlp_endpoint: no DSN was given, and the active client has none")
-    return OtlpEndpoint(where.otlp_traces_url, {"X-Sentry-Auth": where.auth_header(CLIENT)})
+    return OtlpEndpoint(where.otlp_traces_url, {"X-Sentry-Auth": where.auth_header(USER_AGENT)})
 
 
 def close(timeout: float | None = None) -> None:
     """Send what there is, at most `timeout` seconds, and take the bridge off; `init` may follow."""
-    with _init_lock:
-        client = _client()
-        if client is not None and timeout is not None:
-            client.close(timeout)
-        _take_down(client)
+    install.close(timeout)
 
 
 # Spans.
@@ -204,58 +138,42 @@ def start_span(
     in nanoseconds since the epoch. `sampled` decides for a root. Always a span: one that does not record where the
     trace is not sampled, tracing is suppressed or `init` was not called.
     """
-    return _start(name, op, attributes, kind, parent, links, start_time, sampled, origin, source, activates=True)
-
-
-def start_inactive_span(
-    name: str,
-    *,
-    op: str | None = None,
-    attributes: types.Attributes = None,
-    kind: SpanKind = SpanKind.INTERNAL,
-    parent: Parent | _Current = CURRENT,
-    links: Sequence[Link] | None = None,
-    start_time: int | None = None,
-    sampled: bool | None = None,
-    origin: str = ORIGIN_MANUAL,
-    source: str | None = None,
-) -> Span:
-    """Start a span as `start_span` does, but never make it active; a `with` block only ends it."""
-    return _start(name, op, attributes, kind, parent, links, start_time, sampled, origin, source, activates=False)
-
-
-def _start(
-    name: str,
-    op: str | None,
-    attributes: types.Attributes,
-    kind: SpanKind,
-    parent: Parent | _Current,
-    links: Sequence[Link] | None,
-    start_time: int | None,
-    sampled: bool | None,
-    origin: str,
-    source: str | None,
-    *,
-    activates: bool,
-) -> Span:
-    client = _client()
+    client = active.client
     if client is None:
         return NO_OP
     tracer = client.tracer
     if type(tracer) is Tracer:
-        where = None if parent is CURRENT else _where(parent)
-        span = tracer.begin(name, where, kind, attributes, links, start_time, True, True, op, source, origin, sampled)
-        if activates and span is not NO_OP:  # which all share: it keeps no token
+        context = None if parent is CURRENT else _context_for(parent)
+        span = tracer.begin(name, context, kind, attributes, links, start_time, True, True, op, source, origin, sampled)
+        if span is not NO_OP:  # which all share: it keeps no token
             span._activates = True
         return span
     with guard("tracing", "a span could not be started"):
-        given = named(attributes, op, source)
-        foreign = tracer.start_span(name, _where(parent), kind, given, links, start_time)
-        return SpanView(foreign, activates=activates)
+        given = with_op_and_source(attributes, op, source)
+        return SpanView(tracer.start_span(name, _context_for(parent), kind, given, links, start_time), activates=True)
     return NO_OP
 
 
-def _where(parent: Parent | _Current) -> Context | None:
+def _with_parameters_of(func: Callable[P, Span]) -> Callable[[Callable[..., Span]], Callable[P, Span]]:
+    """Give a function the parameters of another one that it passes everything on to: for readers and type checkers."""
+
+    def declare(forwarding: Callable[..., Span]) -> Callable[P, Span]:
+        vars(forwarding)["__signature__"] = inspect.signature(func)
+        return forwarding
+
+    return declare
+
+
+@_with_parameters_of(start_span)
+def start_inactive_span(*args: Any, **kwargs: Any) -> Span:
+    """Start a span as `start_span` does, with the same arguments, but never make it active; `with` only ends it."""
+    span = start_span(*args, **kwargs)
+    if span is not NO_OP:
+        span._activates = False
+    return span
+
+
+def _context_for(parent: Parent | _Current) -> Context | None:
     return None if isinstance(parent, _Current) else _context_of(parent)
 
 
@@ -263,12 +181,12 @@ def _context_of(parent: Parent) -> Context:
     """Return the Context that a span with this parent starts under."""
     if isinstance(parent, Context):
         return parent
-    where = context_api.get_current()
+    current = context_api.get_current()
     if parent is None:
-        return with_scopes(without_span(where), scopes_of.of().under(None))
+        return with_scopes(without_span(current), current_scopes().under(None))
     if isinstance(parent, SpanContext):
-        return put(where, SPAN_KEY, NonRecordingSpan(parent))
-    return put(where, SPAN_KEY, parent.viewed if isinstance(parent, Span) else parent)
+        return with_span(current, NonRecordingSpan(parent))
+    return with_span(current, parent.viewed if isinstance(parent, Span) else parent)
 
 
 class _TracedCall:
@@ -287,9 +205,8 @@ class _TracedCall:
 
     def end(self, span: trace_api.Span, error: BaseException | None) -> None:
         """Record what left the function, if it is an error, and end the span."""
-        ending = view(span) or span
-        if error is not None and isinstance(ending, Span):
-            ending._fail(error)
+        if error is not None:
+            record_block_error(span, error)
         span.end()
 
 
@@ -319,16 +236,21 @@ def _traced(func: F, name: str | None, op: str | None, attributes: types.Attribu
 
 @contextmanager
 def use_span(span: trace_api.Span | None, end_on_exit: bool = False) -> Iterator[trace_api.Span | None]:
-    """Make a span active for a block; `None` is no active span. An exception is recorded on the span."""
-    where = context_api.get_current()
+    """Make a span active for a block; `None` is no active span.
+
+    An exception that leaves the block is recorded on the span: on a span of another provider as OpenTelemetry's own
+    `use_span` does.
+    """
     behind = span.viewed if isinstance(span, Span) else span
-    context = _context_of(None) if behind is None else put(where, SPAN_KEY, behind)
+    context = _context_of(None) if behind is None else with_span(context_api.get_current(), behind)
     try:
         with attached(context):
             yield span
     except BaseException as error:
         if isinstance(span, Span):
-            span._fail(error)
+            record_block_error(span.viewed, error)
+        elif span is not None:
+            record_block_error_as_otel(span, error)
         raise
     finally:
         if end_on_exit and span is not None:
@@ -351,7 +273,7 @@ def continue_trace(headers: Mapping[Any, Any] | Sequence[tuple[Any, Any]]) -> It
 
 
 def _propagator() -> SentryPropagator:
-    client = _client()
+    client = active.client
     return _DETACHED_PROPAGATOR if client is None else client.propagator
 
 
@@ -360,8 +282,8 @@ _DETACHED_PROPAGATOR = SentryPropagator()
 
 def get_current_span() -> Span | None:
     """Return the active local span, of either API, ended or not; `None` if there is none, or a remote parent only."""
-    span = parent_of(context_api.get_current())
-    return None if span is None else view(span)
+    span = active_span(context_api.get_current())
+    return None if span is None else span_view(span)
 
 
 def get_root_span(span: Span | None = None) -> Span | None:
@@ -376,9 +298,8 @@ def trace_headers(span: trace_api.Span | None = None) -> dict[str, str]:
     Put it on a message, into a job, or into the environment of a process. Empty where `init` was not called.
     """
     headers: dict[str, str] = {}
-    if (client := _client()) is not None:
-        where = None if span is None else _context_of(span)
-        client.propagator.inject(headers, where)
+    if (client := active.client) is not None:
+        client.propagator.inject(headers, None if span is None else _context_of(span))
     return headers
 
 
@@ -407,57 +328,57 @@ def trace_meta_tags() -> str:
 
 def get_global_scope() -> Scope:
     """Return the scope that is under everything this process sends."""
-    return scopes_of.global_scope()
+    return global_scope()
 
 
 def get_isolation_scope() -> Scope:
-    """Return the scope that the request or job which runs shares, whatever it runs in."""
-    return scopes_of.isolation_scope()
+    """Return the isolation scope, shared by everything that runs for the current request or job."""
+    return isolation_scope()
 
 
 def get_current_scope() -> Scope:
     """Return a live view of the current scope: it writes to what is current where it is used."""
-    return scopes_of.current_scope()
+    return current_scope()
 
 
 def set_tag(key: str, value: Any) -> None:
     """Set a tag on the isolation scope."""
-    scopes_of.isolation_scope().set_tag(key, value)
+    isolation_scope().set_tag(key, value)
 
 
 def set_tags(tags: Mapping[str, Any]) -> None:
     """Set tags on the isolation scope."""
-    scopes_of.isolation_scope().set_tags(tags)
+    isolation_scope().set_tags(tags)
 
 
 def set_user(user: Mapping[str, Any] | None) -> None:
     """Set the user on the isolation scope; `None` unsets."""
-    scopes_of.isolation_scope().set_user(user)
+    isolation_scope().set_user(user)
 
 
 def set_context(key: str, value: Mapping[str, Any]) -> None:
     """Set a named block of data on the isolation scope."""
-    scopes_of.isolation_scope().set_context(key, value)
+    isolation_scope().set_context(key, value)
 
 
 def set_extra(key: str, value: Any) -> None:
     """Set a value of the extra data on the isolation scope."""
-    scopes_of.isolation_scope().set_extra(key, value)
+    isolation_scope().set_extra(key, value)
 
 
 def set_level(level: str | None) -> None:
     """Set the level on the isolation scope."""
-    scopes_of.isolation_scope().set_level(level)
+    isolation_scope().set_level(level)
 
 
 def set_attribute(key: str, value: Any) -> None:
     """Set an attribute on the isolation scope."""
-    scopes_of.isolation_scope().set_attribute(key, value)
+    isolation_scope().set_attribute(key, value)
 
 
 def set_attributes(attributes: Mapping[str, Any]) -> None:
     """Set attributes on the isolation scope."""
-    scopes_of.isolation_scope().set_attributes(attributes)
+    isolation_scope().set_attributes(attributes)
 
 
 def add_breadcrumb(
@@ -481,7 +402,7 @@ def add_breadcrumb(
         "timestamp": timestamp,
     }
     given = {key: value for key, value in fields.items() if value is not None}
-    scopes_of.isolation_scope().add_breadcrumb(crumb, hint, **given)
+    isolation_scope().add_breadcrumb(crumb, hint, **given)
 
 
 # Capture.
@@ -507,7 +428,7 @@ def capture_exception(
     if handled is None:
         return None
     call = _call_data(tags, contexts, extra, user, level, fingerprint)
-    return get_client().capture_exception(handled, hint, call)
+    return get_client().errors.capture_exception(handled, hint, call)
 
 
 def capture_message(
@@ -523,12 +444,12 @@ def capture_message(
 ) -> str | None:
     """Send a message; the level, when not given, is the scope's, else `info`. Returns the event's id, or `None`."""
     call = _call_data(tags, contexts, extra, user, level, fingerprint)
-    return get_client().capture_message(message, level, hint, call)
+    return get_client().errors.capture_message(message, level, hint, call)
 
 
 def capture_event(event: Mapping[str, Any], hint: Mapping[str, Any] | None = None) -> str | None:
     """Send an event of your own making; its values win over the scopes. Returns its id, or `None`."""
-    return get_client().capture_event(event, hint)
+    return get_client().errors.capture_event(event, hint)
 
 
 def _call_data(
@@ -551,4 +472,4 @@ def _call_data(
 
 def last_event_id() -> str | None:
     """Return the id of the last error or message sent from this isolation scope."""
-    return (scopes_of.find(context_api.get_current()) or scopes_of.base_scopes()).isolation.last_event_id
+    return (find_scopes(context_api.get_current()) or base_scopes()).isolation.last_event_id

@@ -1,8 +1,13 @@
-"""Install the bridge into a process: runtime context, propagator, provider; and take it off again."""
+"""Install a client into the process, and remove it again.
+
+`_install` and `_remove` give the order. Each step between them is a function below.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import propagate
@@ -11,34 +16,133 @@ from opentelemetry.context.context import Context
 from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.propagators.composite import CompositePropagator
 
+from bridge._internal import active, sentry_sdk
+from bridge._internal.client import Client
+from bridge._internal.context.handoff import patch_threads, unpatch_threads
 from bridge._internal.context.propagation_context import continue_for_process
 from bridge._internal.context.runtime import SentryRuntimeContext
 from bridge._internal.foreign.span_processor import SentrySpanProcessor
+from bridge._internal.guard import guard
+from bridge._internal.integrations.celery import support_celery
+from bridge._internal.options import Options, resolve
 from bridge._internal.otel_private import (
     SPAN_KEY,
     composed_propagators,
     context_variable,
     global_tracer_provider,
+    remove_span_processor,
     runtime_context,
     set_resource,
     set_runtime_context,
     span_processors,
-    take_off_span_processor,
 )
+from bridge._internal.process_exit import close_at_exit
 from bridge._internal.propagation.propagator import SentryPropagator
 from bridge._internal.sampling.sampler import SentrySampler
+from bridge._internal.sampling.upstream import RemoteSpan
 from bridge._internal.tracing.provider import TracerProvider
-from bridge._internal.tracing.span import RemoteSpan
 from bridge._internal.wire.carrier import environment_carrier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from opentelemetry.propagators.textmap import TextMapPropagator
     from opentelemetry.sdk.trace.sampling import Sampler
 
-    from bridge._internal.options import Options
+    from bridge._internal.delivery.observer import DeliveryObserver
     from bridge._internal.tracing.segment import SegmentSink
+
+
+_lock = threading.RLock()  # protects the exchange of the active client, and _is_installing
+_is_installing = False  # whether the holder of the lock is installing a client
+
+
+def init(arguments: Mapping[str, Any]) -> Client:
+    """Make a client of the arguments of `init`, and install it in the place of the active one."""
+    client = _client_for(resolve(active.amended(arguments)))
+    with _lock:
+        _install(client)
+    return client
+
+
+def init_once(options: Callable[[], Options]) -> None:
+    """Install a client with what `options` gives, unless there is one, or this thread is about to install one."""
+    with _lock:
+        if active.client is None and not _is_installing:
+            _install(_client_for(options()))
+
+
+def close(timeout: float | None = None) -> None:
+    """Send what there is, at most `timeout` seconds, and remove the active client."""
+    with _lock:
+        client = active.client
+        if client is not None and timeout is not None:
+            client.close(timeout)
+        _remove(client)
+
+
+def _install(client: Client) -> None:
+    global _is_installing
+    _is_installing = True
+    options = client.options
+    try:
+        check_provider(options)
+        _remove(active.client)
+        install_runtime_context()
+        client.propagator = install_propagator()
+        client.tracer_provider = install_provider(
+            options, client.sink if client.sender.sends else None, client.sender.backpressure.factor
+        )
+        if options.patch_threads:
+            patch_threads()
+        client.instrumentors.start(client.tracer_provider)
+        if options.debug:
+            _log_to_stderr()
+        active.activate(client)
+        continue_environment(client.propagator)
+        close_at_exit(close)
+        support_celery(close, _capture_exception)
+        sentry_sdk.join(client)
+    finally:
+        _is_installing = False
+
+
+def _remove(client: Client | None) -> None:
+    if client is None:
+        return
+    with guard("setup", "the client before could not be taken off"):
+        client.instrumentors.stop()
+        unpatch_threads()
+        sentry_sdk.leave(client, client.options.shutdown_timeout)
+        uninstall_provider(client.tracer_provider, client.options, client.options.shutdown_timeout)
+        client.close()
+    continue_for_process(None)
+    active.activate(None)
+
+
+def _client_for(options: Options) -> Client:
+    return Client(options, _observer_for(options))
+
+
+def _observer_for(options: Options) -> DeliveryObserver | None:
+    """Return the console if it is wanted; what is below this module knows no console."""
+    if not options.console:
+        return None
+    from bridge._internal.console.console import Console
+
+    return Console()
+
+
+def _capture_exception(error: BaseException) -> None:
+    if active.client is not None:
+        active.client.errors.capture_exception(error)
+
+
+def _log_to_stderr() -> None:
+    logger = logging.getLogger("bridge")
+    logger.setLevel(logging.DEBUG)
+    if not logger.handlers:
+        logger.addHandler(logging.StreamHandler())
 
 
 def install_runtime_context() -> None:
@@ -119,10 +223,10 @@ def uninstall_provider(provider: trace_api.TracerProvider, options: Options, tim
     """Flush the processors that `init` added and take them off; our provider makes only unrecorded spans then."""
     for processor in span_processors(provider):
         if isinstance(processor, SentrySpanProcessor) and processor.serves_only(options):
-            take_off_span_processor(provider, processor)
+            remove_span_processor(provider, processor)
     for processor in options.span_processors:
         processor.force_flush(int(timeout_s * 1000))
-        take_off_span_processor(provider, processor)
+        remove_span_processor(provider, processor)
     if isinstance(provider, TracerProvider):
         provider.has_processors = bool(span_processors(provider))
         provider.configure(None, SentrySampler(), None)

@@ -1,5 +1,7 @@
-"""Every OpenTelemetry private name that the bridge leans on, and nothing else.
+"""The private names of OpenTelemetry that bridge uses, except those that a subclass must name itself.
 
+Subclasses name what they override or must set: `tracing/span.py` and `tracing/provider.py` (the SDK's span, tracer and
+provider), `context/runtime.py` (the runtime context), `foreign/span_processor.py` (`_on_ending`).
 Each name says the OpenTelemetry versions it was seen in; `tests/test_otel_private.py` fails when one is gone.
 """
 
@@ -59,10 +61,8 @@ __all__ = [
     "global_tracer_provider",
     "is_disabled",
     "is_shut_down_at_exit",
-    "put_clock_of_sdk",
-    "put_span_processors",
-    "put_tracer_provider",
     "record_end_metrics",
+    "remove_span_processor",
     "root_sampler",
     "runtime_context",
     "sampler_from_environment",
@@ -72,10 +72,12 @@ __all__ = [
     "set_items",
     "set_resource",
     "set_runtime_context",
+    "set_sdk_clock",
+    "set_span_processors",
+    "set_tracer_provider",
     "shared_attributes",
     "span_limits",
     "span_processors",
-    "take_off_span_processor",
     "trace_id_is_random",
     "tracer_provider_is_fixed",
     "tracers",
@@ -89,7 +91,7 @@ def runtime_context() -> Any:
 
 
 def set_runtime_context(runtime: Any) -> None:
-    """Put another runtime context in place; tokens of the old one stay valid if it holds the same variable."""
+    """Replace the runtime context; tokens of the old one stay valid if both hold the same variable."""
     _context_api._RUNTIME_CONTEXT = runtime
 
 
@@ -114,15 +116,15 @@ def tracer_provider_is_fixed() -> bool:
     return _trace_api._TRACER_PROVIDER_SET_ONCE._done
 
 
-def put_tracer_provider(provider: TracerProvider | None, *, fixed: bool) -> None:
-    """Put another global provider, or none, in place, and let OpenTelemetry refuse or take the next one."""
+def set_tracer_provider(provider: TracerProvider | None, *, fixed: bool) -> None:
+    """Replace or unset the global provider; `fixed` says whether OpenTelemetry refuses the next one."""
     _trace_api._TRACER_PROVIDER = provider
     _trace_api._TRACER_PROVIDER_SET_ONCE._done = fixed
 
 
 @contextmanager
 def unbinding_proxies() -> Iterator[None]:
-    """Let go, at the end of a block, of the provider that module-level tracers found in it.
+    """Unbind, at the end of a block, the proxy tracers that bound to a provider in it.
 
     A tracer that was asked for before there was a provider binds to the first one for ever.
     `ProxyTracer._tracer` and `_real_tracer`, seen in 1.40 to 1.45.
@@ -147,8 +149,8 @@ def unbinding_proxies() -> Iterator[None]:
             proxy._real_tracer = None
 
 
-def put_clock_of_sdk(time_ns: Callable[[], int]) -> Callable[[], int]:
-    """Let the SDK's own spans and events go by another clock; returns the one before.
+def set_sdk_clock(time_ns: Callable[[], int]) -> Callable[[], int]:
+    """Replace the clock of the SDK's own spans and events; returns the previous one.
 
     `opentelemetry.sdk.trace.time_ns`, seen in 1.40 to 1.45.
     """
@@ -169,8 +171,8 @@ def span_processors(provider: Any) -> tuple[Any, ...]:
     return tuple(getattr(getattr(sdk_provider(provider), "_active_span_processor", None), "_span_processors", ()))
 
 
-def take_off_span_processor(provider: Any, processor: Any) -> None:
-    """Take a processor off an SDK provider; one that is not there is no error."""
+def remove_span_processor(provider: Any, processor: Any) -> None:
+    """Remove a processor from an SDK provider; one that it does not have is no error."""
     active = getattr(sdk_provider(provider), "_active_span_processor", None)
     if active is None or not hasattr(active, "_span_processors"):
         return
@@ -178,8 +180,8 @@ def take_off_span_processor(provider: Any, processor: Any) -> None:
         active._span_processors = tuple(p for p in active._span_processors if p is not processor)
 
 
-def put_span_processors(provider: Any, processors: tuple[Any, ...]) -> None:
-    """Give an SDK provider these processors and no others."""
+def set_span_processors(provider: Any, processors: tuple[Any, ...]) -> None:
+    """Replace the processors of an SDK provider."""
     active = getattr(provider, "_active_span_processor", None)
     if active is None or not hasattr(active, "_span_processors"):
         return

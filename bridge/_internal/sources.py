@@ -45,8 +45,8 @@ class Sources:
 current = Sources()
 
 
-def put(sources: Sources) -> Sources:
-    """Put other sources in force; returns those that were."""
+def set_current(sources: Sources) -> Sources:
+    """Replace the sources; returns the previous ones."""
     global current
     before, current = current, sources
     return before

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from bridge._internal import sources
-from bridge._internal.otel_private import put_clock_of_sdk
+from bridge._internal.otel_private import set_sdk_clock
 from bridge._internal.tracing import provider, span
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def going_by(clock: Callable[[], int] | None) -> Iterator[None]:
         return
     lean_path: list[Any] = [span, provider]  # they read a name of their own module
     names = [(module, module.time_ns) for module in lean_path]
-    before = sources.put(replace(sources.current, time_ns=clock))
-    before_in_sdk = put_clock_of_sdk(clock)
+    before = sources.set_current(replace(sources.current, time_ns=clock))
+    before_in_sdk = set_sdk_clock(clock)
     for module, _ in names:
         module.time_ns = clock
     try:
@@ -56,5 +56,5 @@ def going_by(clock: Callable[[], int] | None) -> Iterator[None]:
     finally:
         for module, known in names:
             module.time_ns = known
-        put_clock_of_sdk(before_in_sdk)
-        sources.put(before)
+        set_sdk_clock(before_in_sdk)
+        sources.set_current(before)

@@ -101,9 +101,9 @@ class IdSource:
             error_id=lambda: f"e{next(errors):031x}",
             transaction_id=lambda: f"a{next(transactions):031x}",
         )
-        before = sources.put(made)
+        before = sources.set_current(made)
         try:
             yield
         finally:
-            sources.put(before)
+            sources.set_current(before)
             self._give_back()

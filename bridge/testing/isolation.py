@@ -19,11 +19,11 @@ from bridge._internal.foreign.span_processor import SentrySpanProcessor
 from bridge._internal.guard import counting_afresh
 from bridge._internal.otel_private import (
     global_tracer_provider,
-    put_span_processors,
-    put_tracer_provider,
     runtime_context,
     set_resource,
     set_runtime_context,
+    set_span_processors,
+    set_tracer_provider,
     span_processors,
     tracer_provider_is_fixed,
     unbinding_proxies,
@@ -108,7 +108,7 @@ def _tracer_provider() -> Iterator[None]:
         try:
             yield
         finally:
-            put_tracer_provider(before, fixed=fixed)
+            set_tracer_provider(before, fixed=fixed)
 
 
 @contextmanager
@@ -121,7 +121,7 @@ def _as_it_was(provider: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        put_span_processors(provider, processors)
+        set_span_processors(provider, processors)
         if ours is not None:
             vars(ours).update(known)
             set_resource(ours, resource)
@@ -146,12 +146,12 @@ def _set_aside(client: Client | None) -> Iterator[None]:
     with _as_it_was(provider):
         own = {id(processor) for processor in client.options.span_processors}
         others = [p for p in span_processors(provider) if not (isinstance(p, SentrySpanProcessor) or id(p) in own)]
-        put_span_processors(provider, tuple(others))
+        set_span_processors(provider, tuple(others))
         if isinstance(provider, TracerProvider):
             provider.has_processors = bool(others)
         active.activate(None)
         try:
             yield
         finally:
-            client.resume_instrumentations()
+            client.instrumentors.resume()
             active.activate(client)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.resources import Resource
 
@@ -12,8 +12,8 @@ from bridge._internal.console.tree import in_order, sent_span, with_events
 from bridge._internal.context.propagation_context import continue_for_process
 from bridge._internal.otel_private import (
     global_tracer_provider,
-    put_tracer_provider,
     set_resource,
+    set_tracer_provider,
     tracer_provider_is_fixed,
 )
 from bridge._internal.tracing.provider import TracerProvider
@@ -158,10 +158,10 @@ def _provider_for(given: Any) -> Any:
     """
     if given is not None:
         if global_tracer_provider() is _Provider.kept and not tracer_provider_is_fixed():
-            put_tracer_provider(None, fixed=False)
+            set_tracer_provider(None, fixed=False)
         return given
     if global_tracer_provider() is None:
-        put_tracer_provider(_Provider.renewed(), fixed=False)
+        set_tracer_provider(_Provider.renewed(), fixed=False)
     return global_tracer_provider()
 
 
@@ -217,10 +217,10 @@ def capture(
     arguments = _Arguments(told, transport, source)
     with ExitStack() as stack:
         stack.enter_context(_nesting())
-        stack.enter_context(isolated(cast("Client | None", active.client)))
+        stack.enter_context(isolated(active.client))
         stack.enter_context(source.in_force())
         stack.enter_context(going_by(clock))
-        stack.callback(active.have_amended, active.have_amended(arguments))
+        stack.callback(active.set_amend, active.set_amend(arguments))
         stack.callback(api.close)
         api.init()
         continue_for_process(None)  # a trace of the machine that runs the tests is none of theirs

@@ -17,7 +17,7 @@ import bridge
 import bridge.otel
 from bridge._internal.capture.span_v2 import typed
 from bridge._internal.delivery import sender as sending
-from bridge._internal.delivery.containers import span_containers
+from bridge._internal.delivery.limits import span_containers
 from bridge.testing import BridgeCapture, capture
 from tests.judges.spans import container_complaints
 
@@ -178,7 +178,7 @@ def test_a_root_that_is_dropped_is_reported_as_a_span() -> None:
     with capture(trace_lifecycle="stream", traces_sample_rate=0.0) as sent:
         with bridge.start_span("root"):
             pass
-        assert sent.client.outcomes.lost_of("span") == {"sample_rate": 1}
+        assert sent.client.sender.outcomes.lost_of("span") == {"sample_rate": 1}
         account = sent.client.accounting()
     assert (account.started, account.lost, account.pending) == (0, {}, 0)
 

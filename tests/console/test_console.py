@@ -185,7 +185,7 @@ def test_an_error_does_not_wait_for_long(err: Stream) -> None:
     with bridge.start_span("consume"):
         bridge.capture_exception(ValueError("wrong"))
         for expected in (0, 1, 1):  # as the worker does every few seconds
-            client._sender.worker.submit(client._tick)
+            client.sender.worker.submit(client.sender.tick)
             assert shown(err).count("! ValueError: wrong") == expected
     assert shown(err).count("! ValueError: wrong") == 2
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from bridge._internal.delivery.outcomes import Outcomes
-from bridge._internal.delivery.retries import Retries
-from bridge._internal.delivery.transport import HttpTransport
+from bridge._internal.delivery.transport import HttpTransport, Retries
 from bridge._internal.guard import reraise_faults
 from tests.delivery.sink import Sink
 

@@ -15,6 +15,7 @@ from bridge._internal.delivery.transport import HttpTransport
 from bridge._internal.delivery.worker import Worker
 from tests.delivery import payloads
 from tests.delivery.sink import FAULTS, Answer, Sink
+from tests.delivery.totals import totals_of
 
 
 class Books:
@@ -39,12 +40,12 @@ class Books:
     def assert_balanced_with(self, sink: Sink) -> None:
         unreported = (self._outcomes.take_report() or {"discarded_events": []})["discarded_events"]
         for category, quantity in self.handed_over.items():
-            totals = self._outcomes.totals(category)
+            totals = totals_of(self._outcomes, category)
             assert totals.delivered + totals.lost_in_all == quantity
             assert totals.delivered == sink.taken[category]
             told = sum(sink.reported_of(category).values())
-            untold = sum(row["quantity"] for row in unreported if row["category"] == category)
-            assert totals.lost_in_all == told + untold + sink.rate_limited[category]
+            unreported = sum(row["quantity"] for row in unreported if row["category"] == category)
+            assert totals.lost_in_all == told + unreported + sink.rate_limited[category]
         assert len(sink.event_ids) == len(set(sink.event_ids))
 
 

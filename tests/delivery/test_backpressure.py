@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import bridge
-from bridge._internal.delivery.backpressure import MAX_HALVINGS, Backpressure
+from bridge._internal.delivery.sender import MAX_HALVINGS, Backpressure
 from bridge._internal.sampling.sampler import lowered_rate
 from bridge._internal.wire.baggage import parse_dsc
 from tests.delivery.sink import Answer, Sink
@@ -59,19 +59,19 @@ def test_a_limited_server_halves_what_is_begun(sink: Sink):
     """The rate of new traces is lowered, the DSC says so, the report says why; upstream's decisions are kept."""
     sink.script.append(Answer(429, {"X-Sentry-Rate-Limits": "60:transaction:organization"}))
     client = bridge.init(dsn=str(sink.dsn), traces_sample_rate=1.0)
-    assert client.is_healthy()
+    assert client.sender.is_healthy()
     with bridge.start_span("root"):
         pass
     assert client.flush(10)
-    assert not client.is_healthy()
-    client.backpressure.next_check = 0.0
+    assert not client.sender.is_healthy()
+    client.sender.backpressure.next_check = 0.0
     with bridge.start_span("half", parent=None):
         assert parse_dsc(bridge.get_baggage() or "")["sample_rate"] == "0.5"
     sampled = 0
     for _ in range(200):
         with bridge.start_span("root", parent=None) as root:
             sampled += root.sampled is True
-    lost = client.outcomes.lost_of("transaction")
+    lost = client.sender.outcomes.lost_of("transaction")
     assert 50 < sampled < 150
     assert 200 - sampled <= lost["backpressure"] <= 201 - sampled
     assert "sample_rate" not in lost
@@ -94,9 +94,9 @@ def test_a_full_queue_is_unhealthy():
     assert entered.wait(10)
     for _ in range(1100):
         bridge.start_span("root", parent=None).end()
-    assert not client.is_healthy()
+    assert not client.sender.is_healthy()
     assert client.accounting().lost["queue_overflow"] >= 100
     opened.set()
     assert client.flush(10)
-    assert client.is_healthy()
+    assert client.sender.is_healthy()
     bridge.close()

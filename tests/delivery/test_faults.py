@@ -13,8 +13,9 @@ from opentelemetry import trace
 import bridge
 from bridge._internal.client import Client
 from bridge._internal.delivery import connection
-from bridge._internal.delivery.retries import Retries
+from bridge._internal.delivery.transport import Retries
 from tests.delivery.sink import FAULTS, HANG, Answer, Sink
+from tests.delivery.totals import totals_of
 
 tracer = trace.get_tracer("native")
 
@@ -85,13 +86,13 @@ def test_the_account_balances_with_the_servers(sink: Sink, lifecycle: Any, monke
     assert account.pending == 0
     assert account.started > 1000
     assert account.delivered == sink.taken["span"] > 0
-    unreported = (client.outcomes.take_report() or {"discarded_events": []})["discarded_events"]
+    unreported = (client.sender.outcomes.take_report() or {"discarded_events": []})["discarded_events"]
     for category in ("span", "transaction", "error"):
-        totals = client.outcomes.totals(category)
+        totals = totals_of(client.sender.outcomes, category)
         assert totals.delivered == sink.taken[category]
         told = sum(sink.reported_of(category).values())
-        untold = sum(row["quantity"] for row in unreported if row["category"] == category)
-        assert totals.lost_in_all == told + untold + sink.rate_limited[category]
+        unreported = sum(row["quantity"] for row in unreported if row["category"] == category)
+        assert totals.lost_in_all == told + unreported + sink.rate_limited[category]
     spans = [span for envelope in sink.envelopes for item in envelope.items for span in _span_ids(item)]
     assert len(spans) == len(set(spans)) == sink.taken["span"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 from bridge._internal.delivery import outcomes as reasons
-from bridge._internal.delivery.outcomes import Outcomes, Totals
+from bridge._internal.delivery.outcomes import Outcomes
+from tests.delivery.totals import Totals, totals_of
 
 
 def test_losses_become_a_client_report():
@@ -40,7 +41,7 @@ def test_what_the_server_counted_is_not_reported():
     outcomes = Outcomes()
     outcomes.lost("ratelimit_backoff", "span", 4, report=False)
     assert outcomes.take_report() is None
-    assert outcomes.totals("span") == Totals(0, {"ratelimit_backoff": 4})
+    assert totals_of(outcomes, "span") == Totals(0, {"ratelimit_backoff": 4})
 
 
 def test_totals_are_by_category():
@@ -51,10 +52,10 @@ def test_totals_are_by_category():
     outcomes.lost("send_error", "span", 2)
     outcomes.lost("network_error", "span")
     outcomes.take_report()
-    assert outcomes.totals() == Totals(7, {"send_error": 2, "network_error": 1})
-    assert outcomes.totals().lost_in_all == 3
-    assert outcomes.totals("transaction") == Totals(1, {})
-    assert outcomes.totals("error") == Totals(0, {})
+    assert totals_of(outcomes) == Totals(7, {"send_error": 2, "network_error": 1})
+    assert totals_of(outcomes).lost_in_all == 3
+    assert totals_of(outcomes, "transaction") == Totals(1, {})
+    assert totals_of(outcomes, "error") == Totals(0, {})
 
 
 def test_nothing_is_nothing():
@@ -63,7 +64,7 @@ def test_nothing_is_nothing():
     outcomes.lost("send_error", "attachment", 0)
     outcomes.delivered("attachment", 0)
     assert outcomes.take_report() is None
-    assert outcomes.totals("attachment") == Totals(0, {})
+    assert totals_of(outcomes, "attachment") == Totals(0, {})
 
 
 def test_threads_lose_nothing_while_counting():
@@ -87,7 +88,7 @@ def test_threads_lose_nothing_while_counting():
     report = outcomes.take_report()
     reported += report["discarded_events"][0]["quantity"] if report else 0
     assert reported == 8000
-    assert outcomes.totals("span") == Totals(8000, {"queue_overflow": 8000})
+    assert totals_of(outcomes, "span") == Totals(8000, {"queue_overflow": 8000})
 
 
 def test_reasons_are_those_that_sentry_knows():

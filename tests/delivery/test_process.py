@@ -15,11 +15,12 @@ PRELUDE = """
 import os, sys, threading, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 advises against forking with threads
 from bridge._internal.dsn import Dsn
-from bridge._internal.delivery.outcomes import Outcomes, Totals
-from bridge._internal.delivery.retries import Retries
+from bridge._internal.delivery.outcomes import Outcomes
+from bridge._internal.delivery.transport import Retries
 from bridge._internal.delivery.transport import HttpTransport
 from bridge._internal.delivery.worker import Worker
 from tests.delivery import payloads
+from tests.delivery.totals import Totals, totals_of
 
 def in_child(body):
     pid = os.fork()
@@ -65,16 +66,16 @@ def test_a_forked_child_sends_its_own_and_the_parent_is_unharmed(sink):
 
         def child():
             assert worker.pending == 0
-            assert outcomes.totals("error") == Totals(0, {})
+            assert totals_of(outcomes, "error") == Totals(0, {})
             send()
             send()
-            assert outcomes.totals("error") == Totals(2, {})
+            assert totals_of(outcomes, "error") == Totals(2, {})
             transport.close(10)
             assert worker.close(10)
 
         in_child(child)
         send()
-        assert outcomes.totals("error") == Totals(2, {"before_send": 1})
+        assert totals_of(outcomes, "error") == Totals(2, {"before_send": 1})
         transport.close(10)
         assert worker.close(10)
         """,
@@ -96,10 +97,10 @@ def test_a_client_that_was_handed_in_does_not_share_its_socket_with_a_child(sink
         transport.send(payloads.error())
         def child():
             transport.send(payloads.error())
-            assert outcomes.totals("error") == Totals(1, {})
+            assert totals_of(outcomes, "error") == Totals(1, {})
         in_child(child)
         transport.send(payloads.error())
-        assert outcomes.totals("error") == Totals(2, {})
+        assert totals_of(outcomes, "error") == Totals(2, {})
         os._exit(0)
         """,
         str(sink.dsn),
@@ -147,7 +148,7 @@ def test_forking_under_load_never_deadlocks():
         def child():
             assert worker.submit(lambda: outcomes.delivered("error"))
             assert worker.flush(10)
-            assert outcomes.totals("error") == Totals(1, {})
+            assert totals_of(outcomes, "error") == Totals(1, {})
         for _ in range(20):
             in_child(child)
         over.set()
@@ -172,10 +173,10 @@ def test_forking_while_the_worker_starts_does_not_harm_the_child(sink):
         def child():
             worker.submit(lambda: transport.send(second))
             assert worker.flush(10)
-            assert outcomes.totals("error") == Totals(1, {})
+            assert totals_of(outcomes, "error") == Totals(1, {})
         in_child(child)
         assert worker.flush(10)
-        assert outcomes.totals("error") == Totals(1, {})
+        assert totals_of(outcomes, "error") == Totals(1, {})
         transport.close(5)
         """,
         str(sink.dsn),
@@ -212,7 +213,7 @@ def test_a_closed_transport_stays_closed_in_a_child():
         worker.close(0)
         def child():
             transport.send(payloads.error())
-            assert outcomes.totals("error") == Totals(0, {"queue_overflow": 1})
+            assert totals_of(outcomes, "error") == Totals(0, {"queue_overflow": 1})
             assert not worker.submit(print)
         in_child(child)
         """

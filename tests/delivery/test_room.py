@@ -8,16 +8,13 @@ from pathlib import Path
 import bridge._internal.delivery
 
 ALLOWED = {
-    "bridge._internal.capture.scope_data",
-    "bridge._internal.capture.timestamps",
-    "bridge._internal.capture.transaction",
     "bridge._internal.dsn",
     "bridge._internal.forking",
     "bridge._internal.guard",
     "bridge._internal.version",
     "bridge._internal.local",
     "bridge._internal.options",
-    "bridge._internal.otel_private",
+    "bridge._internal.timestamps",
 }
 
 

@@ -8,15 +8,16 @@ import threading
 import httpx
 import pytest
 
-from bridge._internal.delivery.compression import FROM_BYTES
 from bridge._internal.delivery.envelope import Envelope, Item
-from bridge._internal.delivery.outcomes import Outcomes, Totals
-from bridge._internal.delivery.retries import Retries
-from bridge._internal.delivery.transport import CLIENT, HttpTransport
+from bridge._internal.delivery.outcomes import Outcomes
+from bridge._internal.delivery.shipment import FROM_BYTES
+from bridge._internal.delivery.transport import HttpTransport, Retries
 from bridge._internal.dsn import Dsn
 from bridge._internal.guard import fault_counts, reraise_faults
+from bridge._internal.version import USER_AGENT
 from tests.delivery import payloads
 from tests.delivery.sink import CLOSE_UNANSWERED, HANG, RESET_IN_REQUEST, Answer
+from tests.delivery.totals import Totals, totals_of
 
 DSN = Dsn.parse("https://public:secret@sentry.example/7")
 AT_ONCE = Retries(attempts=4, first_wait_s=0.001, longest_wait_s=0.002)
@@ -63,20 +64,20 @@ def test_an_envelope_is_posted_with_authentication_and_its_headers(outcomes):
     transport_to(server, outcomes).send(envelope)
     [request] = server.requests
     assert (request.method, str(request.url)) == ("POST", "https://sentry.example/api/7/envelope/")
-    assert request.headers["X-Sentry-Auth"] == f"Sentry sentry_key=public, sentry_version=7, sentry_client={CLIENT}"
+    assert request.headers["X-Sentry-Auth"] == f"Sentry sentry_key=public, sentry_version=7, sentry_client={USER_AGENT}"
     assert request.headers["Content-Type"] == "application/x-sentry-envelope"
-    assert request.headers["User-Agent"] == CLIENT
+    assert request.headers["User-Agent"] == USER_AGENT
     [sent] = server.envelopes
     sent_at = sent.headers.pop("sent_at")
     assert sent_at.endswith("Z")
-    name, version = CLIENT.split("/")
+    name, version = USER_AGENT.split("/")
     assert sent.headers == {
         "event_id": envelope.headers["event_id"],
         "dsn": "https://public@sentry.example/7",
         "sdk": {"name": name, "version": version},
     }
     assert sent.items == envelope.items
-    assert outcomes.totals("error") == Totals(1, {})
+    assert totals_of(outcomes, "error") == Totals(1, {})
 
 
 @pytest.mark.parametrize(("size", "encoding"), [(10, None), (FROM_BYTES, "gzip")])
@@ -140,8 +141,8 @@ def test_each_answer_ends_in_exactly_one_outcome(outcomes, answers, requests, de
     server = Server(*answers)
     transport_to(server, outcomes).send(payloads.transaction(children=2))
     assert len(server.requests) == requests
-    assert outcomes.totals("span") == Totals(delivered, lost)
-    assert outcomes.totals("transaction").delivered + outcomes.totals("transaction").lost_in_all == 1
+    assert totals_of(outcomes, "span") == Totals(delivered, lost)
+    assert totals_of(outcomes, "transaction").delivered + totals_of(outcomes, "transaction").lost_in_all == 1
     report = outcomes.take_report() or {"discarded_events": []}
     assert {
         row["reason"]: row["quantity"] for row in report["discarded_events"] if row["category"] == "span"
@@ -156,7 +157,7 @@ def test_a_limited_category_is_not_sent(outcomes):
     transport.send(payloads.transaction(children=4))
     transport.send(payloads.error())
     assert server.item_types == [["transaction"], ["event", "client_report"]]
-    assert outcomes.totals("span") == Totals(1, {"ratelimit_backoff": 5})
+    assert totals_of(outcomes, "span") == Totals(1, {"ratelimit_backoff": 5})
     assert server.envelopes[1].items[1].payload["discarded_events"] == [
         {"reason": "ratelimit_backoff", "category": "span", "quantity": 5},
         {"reason": "ratelimit_backoff", "category": "transaction", "quantity": 1},
@@ -170,7 +171,7 @@ def test_attachments_go_with_their_event(outcomes):
     transport.send(payloads.error())
     transport.send(payloads.error(b"12345"))
     assert server.item_types == [["event"]]
-    assert outcomes.totals("attachment") == Totals(0, {"ratelimit_backoff": 5})
+    assert totals_of(outcomes, "attachment") == Totals(0, {"ratelimit_backoff": 5})
 
     server = Server((200, {"X-Sentry-Rate-Limits": "60:attachment:key"}))
     transport = transport_to(server, outcomes, send_client_reports=False)
@@ -184,8 +185,8 @@ def test_a_limit_that_comes_with_a_5xx_ends_the_retries(outcomes):
     server = Server((503, {"X-Sentry-Rate-Limits": "60:error:key"}))
     transport_to(server, outcomes).send(payloads.error(b"123"))
     assert len(server.requests) == 1
-    assert outcomes.totals("error") == Totals(0, {"ratelimit_backoff": 1})
-    assert outcomes.totals("attachment") == Totals(0, {"ratelimit_backoff": 3})
+    assert totals_of(outcomes, "error") == Totals(0, {"ratelimit_backoff": 1})
+    assert totals_of(outcomes, "attachment") == Totals(0, {"ratelimit_backoff": 3})
 
 
 def test_a_limit_on_reports_that_comes_with_a_5xx_leaves_the_event(outcomes):
@@ -194,7 +195,7 @@ def test_a_limit_on_reports_that_comes_with_a_5xx_leaves_the_event(outcomes):
     server = Server((503, {"X-Sentry-Rate-Limits": "60:internal:key"}))
     transport_to(server, outcomes).send(payloads.error())
     assert server.item_types == [["event", "client_report"], ["event"]]
-    assert outcomes.totals("error") == Totals(1, {"before_send": 1})
+    assert totals_of(outcomes, "error") == Totals(1, {"before_send": 1})
     assert outcomes.take_report() is not None
 
 
@@ -278,7 +279,7 @@ def test_an_oversized_transaction_loses_spans_by_count(outcomes):
     server = Server()
     transport_to(server, outcomes).send(payloads.transaction(children=6000))
     delivered = len(server.envelopes[0].items[0].payload["spans"])
-    assert outcomes.totals("span") == Totals(1 + delivered, {"send_error": 6000 - delivered})
+    assert totals_of(outcomes, "span") == Totals(1 + delivered, {"send_error": 6000 - delivered})
 
 
 def test_after_closing_what_is_sent_is_counted(outcomes):
@@ -288,7 +289,7 @@ def test_after_closing_what_is_sent_is_counted(outcomes):
     transport.close(5)
     transport.send(payloads.transaction(children=1))
     assert server.requests == []
-    assert outcomes.totals("span") == Totals(0, {"queue_overflow": 2})
+    assert totals_of(outcomes, "span") == Totals(0, {"queue_overflow": 2})
 
 
 def test_a_fault_of_ours_is_stopped_and_counted(outcomes):
@@ -296,7 +297,7 @@ def test_a_fault_of_ours_is_stopped_and_counted(outcomes):
     reraise_faults(False)
     transport = transport_to(Server(LookupError("nobody foresaw this")), outcomes)
     transport.send(payloads.transaction(children=1))
-    assert outcomes.totals("span") == Totals(0, {"internal_sdk_error": 2})
+    assert totals_of(outcomes, "span") == Totals(0, {"internal_sdk_error": 2})
     assert fault_counts()["sending an envelope failed"] >= 1
 
 
@@ -312,7 +313,7 @@ def test_a_given_client_keeps_its_owners_settings_and_is_not_closed(outcomes):
     client.close()
     transport = HttpTransport(DSN, outcomes, http_client=client)
     transport.send(payloads.error())
-    assert outcomes.totals("error") == Totals(1, {"send_error": 1})
+    assert totals_of(outcomes, "error") == Totals(1, {"send_error": 1})
 
 
 def test_a_hook_that_raises_for_a_status_changes_nothing(outcomes):
@@ -323,7 +324,7 @@ def test_a_hook_that_raises_for_a_status_changes_nothing(outcomes):
     transport = HttpTransport(DSN, outcomes, http_client=client)
     transport.send(payloads.error())
     transport.send(payloads.error())
-    assert outcomes.totals("error") == Totals(1, {"send_error": 1})
+    assert totals_of(outcomes, "error") == Totals(1, {"send_error": 1})
 
 
 def test_waits_double_are_capped_cut_at_random_and_bounded():
@@ -363,7 +364,7 @@ def test_a_real_server_with_faults_gets_everything_once(sink, connect, outcomes,
     sink.script.extend(steps)
     connect().send(payloads.transaction(children=2, extra={"x": "y" * 200_000}))
     assert sink.requests == requests
-    assert outcomes.totals("span") == Totals(sink.taken["span"], lost)
+    assert totals_of(outcomes, "span") == Totals(sink.taken["span"], lost)
     assert len(sink.event_ids) == len(set(sink.event_ids))
 
 
@@ -373,7 +374,7 @@ def test_the_connection_is_kept(sink, connect, outcomes):
     for _ in range(50):
         transport.send(payloads.error())
     assert sink.connections == 1
-    assert outcomes.totals("error") == Totals(50, {})
+    assert totals_of(outcomes, "error") == Totals(50, {})
 
 
 def test_a_server_that_is_not_there_is_a_network_error(sink, connect, outcomes):
@@ -381,7 +382,7 @@ def test_a_server_that_is_not_there_is_a_network_error(sink, connect, outcomes):
     transport = connect()
     sink.__exit__()
     transport.send(payloads.error())
-    assert outcomes.totals("error") == Totals(0, {"network_error": 1})
+    assert totals_of(outcomes, "error") == Totals(0, {"network_error": 1})
 
 
 def test_closing_breaks_off_a_request_that_hangs(sink, connect, outcomes):
@@ -395,7 +396,7 @@ def test_closing_breaks_off_a_request_that_hangs(sink, connect, outcomes):
     transport.close(0.01)
     sending.join(10)
     assert not sending.is_alive()
-    assert outcomes.totals("span") == Totals(0, {"network_error": 3})
+    assert totals_of(outcomes, "span") == Totals(0, {"network_error": 3})
 
 
 def test_closing_cuts_the_wait_between_attempts_short(sink, connect, outcomes):
@@ -408,7 +409,7 @@ def test_closing_cuts_the_wait_between_attempts_short(sink, connect, outcomes):
     transport.close(10)
     sending.join(10)
     assert not sending.is_alive()
-    assert outcomes.totals("error") == Totals(0, {"send_error": 1})
+    assert totals_of(outcomes, "error") == Totals(0, {"send_error": 1})
     assert sink.reported_of("error") == {"send_error": 1}
 
 
@@ -419,12 +420,12 @@ def test_without_retries_each_is_tried_once(sink, connect, outcomes):
     transport.stop_retrying()
     transport.send(payloads.error())
     transport.send(payloads.error())
-    assert outcomes.totals("error") == Totals(1, {"send_error": 1})
+    assert totals_of(outcomes, "error") == Totals(1, {"send_error": 1})
 
 
 def test_an_item_of_bytes_is_sent_as_it_is(sink, connect, outcomes):
     """A payload that was encoded before arrives, with the quantities it was given."""
     item = Item("transaction", b'{"type":"transaction"}', {}, {"transaction": 1, "span": 3})
     connect().send(Envelope({}, [item]))
-    assert outcomes.totals("span") == Totals(3, {})
+    assert totals_of(outcomes, "span") == Totals(3, {})
     assert sink.envelopes[0].items[0].payload == {"type": "transaction"}

@@ -60,15 +60,6 @@ def test_no_thread_before_the_first_job():
     assert not worker.submit(lambda: None)
 
 
-def test_a_run_function_can_do_the_jobs():
-    """What `run` makes of a job is up to its owner."""
-    seen = []
-    worker = Worker("bridge-run", seen.append)
-    worker.submit(print)
-    assert worker.close(LONG)
-    assert seen == [print]
-
-
 def test_a_full_queue_refuses_and_never_blocks(worker):
     """What would exceed the bound is refused at once; what was taken before is done."""
     gate, done = Gate(), []

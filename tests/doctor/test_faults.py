@@ -100,7 +100,7 @@ FAULTS = [
         "processor-missing",
         "error",
         SDK + "provider = TracerProvider()\n" + init(tracer_provider="provider") + "from bridge import _otel\n"
-        "otel_private.take_off_span_processor(provider, otel_private.span_processors(provider)[0])\n",
+        "otel_private.remove_span_processor(provider, otel_private.span_processors(provider)[0])\n",
     ),
     Fault(
         "processor-twice",

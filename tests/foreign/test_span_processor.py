@@ -181,3 +181,47 @@ def test_an_incoming_trace_is_continued() -> None:
         assert first["contexts"]["trace"]["parent_span_id"] == S
         assert sent.envelopes[0].headers.get("trace") is None or sent.envelopes[0].headers["trace"]["trace_id"] == T
         assert sent.tree() == ["server", ["late"]]
+
+
+@pytest.mark.parametrize(("error", "recorded"), [(OSError("no disk"), True), (KeyboardInterrupt(), False)])
+def test_an_exception_that_leaves_use_span_is_recorded_as_opentelemetry_does(
+    error: BaseException, recorded: bool
+) -> None:
+    """`bridge.use_span` leaves a span of the adopted provider in the state that OpenTelemetry's `use_span` leaves."""
+    provider, exporter, tracer = adopt()
+    with capture(tracer_provider=provider) as sent:
+        for use_span in (bridge.use_span, trace.use_span):
+            span = tracer.start_span("read")
+            with pytest.raises(type(error)), use_span(span):
+                raise error
+            span.end()
+        statuses = [transaction["contexts"]["trace"]["status"] for transaction in sent.transactions]
+    ours, theirs = [
+        (
+            span.status.status_code,
+            span.status.description,
+            [
+                (event.name, {k: v for k, v in (event.attributes or {}).items() if k != "exception.stacktrace"})
+                for event in span.events
+            ],
+        )
+        for span in exporter.get_finished_spans()
+    ]
+    assert ours == theirs
+    assert ours[0] is (StatusCode.ERROR if recorded else StatusCode.UNSET)
+    assert [name for name, _ in ours[2]] == ["exception"] * recorded
+    assert statuses == ["internal_error" if recorded else "ok"] * 2
+
+
+def test_an_error_captured_around_use_span_belongs_to_the_span_that_it_came_through() -> None:
+    """An exception that left the block of another provider's span is linked to that span when it is captured."""
+    provider, _, tracer = adopt()
+    with capture(tracer_provider=provider) as sent, tracer.start_as_current_span("root"):
+        span = tracer.start_span("inner")
+        try:
+            with bridge.use_span(span, end_on_exit=True):
+                raise OSError("no disk")
+        except OSError as error:
+            bridge.capture_exception(error)
+        [event] = sent.events
+    assert event["contexts"]["trace"]["span_id"] == f"{span.get_span_context().span_id:016x}"

@@ -15,8 +15,8 @@ import pytest
 
 import bridge
 from bridge._internal.delivery.envelope import CONTENT_TYPE, Envelope, Item
-from bridge._internal.delivery.outcomes import Totals
 from bridge._internal.dsn import Dsn
+from tests.delivery.totals import Totals, totals_of
 from tests.interop.bugsink import Bugsink
 
 if sys.version_info < (3, 11):
@@ -175,8 +175,8 @@ def test_refused_transactions_are_not_sent_and_reported(bugsink: Bugsink) -> Non
     account = client.accounting()
     assert account == bridge.Accounting(started=8, delivered=2, lost={"ratelimit_backoff": 6}, pending=0)
     assert account.started == account.delivered + sum(account.lost.values()) + account.pending
-    assert client.outcomes.totals("transaction") == Totals(delivered=1, lost={"ratelimit_backoff": 3})
-    assert client.outcomes.totals("error") == Totals(delivered=3, lost={})
+    assert totals_of(client.sender.outcomes, "transaction") == Totals(delivered=1, lost={"ratelimit_backoff": 3})
+    assert totals_of(client.sender.outcomes, "error") == Totals(delivered=3, lost={})
     assert set(event_ids) <= set(bugsink.events())
 
     posted = [item for envelope in bugsink.envelopes()[before:] for item in envelope.items]

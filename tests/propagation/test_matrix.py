@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 from opentelemetry import propagate, trace
+from opentelemetry.context.context import Context
 from opentelemetry.trace import SpanKind
 
 import bridge
-from bridge._internal.context.scope import attached
+from bridge._internal.context.context_values import attached
+from bridge._internal.options import Options
 from bridge._internal.wire.baggage import parse_dsc
+from bridge.otel import SentryPropagator
 from bridge.testing import BridgeCapture, capture
 
 T, S = "771a43a4192642f0b136d5159a501700", "1234567890abcdef"
@@ -258,3 +261,20 @@ def test_meta_tags_are_escaped() -> None:
         tags = bridge.trace_meta_tags()
     assert "<script" not in tags
     assert tags.count("<meta ") == 2
+
+
+def test_a_propagator_goes_by_its_own_options_beside_a_client() -> None:
+    """A propagator that was given options decides by those, one without by the active client's."""
+    headers = {"sentry-trace": f"{T}-{S}-1", "baggage": f"sentry-trace_id={T},sentry-org_id=1"}
+    others = Options(org_id="2")
+    with capture(org_id=1):
+        by_client, by_options = [
+            trace.get_current_span(propagator.extract(headers, Context())).get_span_context()
+            for propagator in (SentryPropagator(), SentryPropagator(options=others))
+        ]
+        assert (f"{by_client.trace_id:032x}", by_options.is_valid) == (T, False)
+        written: dict[str, str] = {}
+        SentryPropagator(options=Options(trace_propagation_targets=[])).inject(written)
+        assert "sentry-trace" not in written
+        SentryPropagator().inject(written)
+        assert "sentry-trace" in written

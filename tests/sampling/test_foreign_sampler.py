@@ -24,7 +24,8 @@ from opentelemetry.sdk.trace.sampling import (
 from opentelemetry.trace import SpanKind
 
 import bridge
-from bridge._internal.sampling.foreign_sampler import rate_of
+from bridge._internal.sampling.foreign_sampler import sampler_rate
+from bridge._internal.tracing.segment import segment_of
 from bridge._internal.wire.baggage import parse_dsc
 from bridge.otel import SentrySampler
 from bridge.otel import TracerProvider as BridgeProvider
@@ -168,7 +169,7 @@ def test_sentry_wants_a_child_that_opentelemetry_drops() -> None:
 )
 def test_the_rate_of_a_sampler(sampler: Sampler, head: float | None, continued: float | None) -> None:
     """Known for OpenTelemetry's own samplers; a parent-based one has none for what it continues."""
-    assert (rate_of(sampler, at_head=True), rate_of(sampler, at_head=False)) == (head, continued)
+    assert (sampler_rate(sampler, at_head=True), sampler_rate(sampler, at_head=False)) == (head, continued)
 
 
 class Ids(list[int]):
@@ -251,8 +252,9 @@ def test_what_nobody_wants_is_not_kept() -> None:
         for _ in range(10):
             with bridge.start_span("child") as child:
                 assert isinstance(child, ReadableSpan)
-        assert root.segment is not None
-        assert not root.segment.collects
+        segment = segment_of(root)
+        assert segment is not None
+        assert not segment.collects
 
 
 def test_tracing_off_sends_nothing_of_an_adopted_provider() -> None:

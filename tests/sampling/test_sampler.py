@@ -161,11 +161,11 @@ def test_a_dropped_root_is_reported() -> None:
         for _ in range(3):
             with bridge.start_span("root"), bridge.start_span("child"):
                 pass
-        assert sent.client.outcomes.lost_of("transaction") == {"sample_rate": 3}
+        assert sent.client.sender.outcomes.lost_of("transaction") == {"sample_rate": 3}
     with capture(traces_sample_rate=None) as sent:
         with bridge.start_span("root"):
             pass
-        assert sent.client.outcomes.lost_of("transaction") == {}
+        assert sent.client.sender.outcomes.lost_of("transaction") == {}
 
 
 def test_without_tracing_a_decision_is_left_open() -> None:

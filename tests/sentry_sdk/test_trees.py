@@ -51,8 +51,10 @@ def test_a_root_of_opentelemetrys_has_spans_of_all_three(world):
 
 def test_a_child_of_what_sentry_sdk_sees_as_active(static_world):
     """`get_current_span().start_child` below a native span is that span's child, and natives below it are its."""
-    with static_world.native("root"), bridge.start_span("ours"):
-        with sentry_sdk.get_current_span().start_child(op="cache", name="child"), static_world.native("native"):
+    world = static_world
+    with world.native("root"), bridge.start_span("ours"):
+        child = sentry_sdk.get_current_span().start_child(op="cache", name="child")
+        with child, world.native("native"):
             headers_agree()
     assert static_world.parents() == {"root": None, "ours": "root", "child": "ours", "native": "child"}
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import bridge
-from bridge._internal.tracing.lazy_traceback import Stack, is_plain
+from bridge._internal.tracing.lazy_traceback import LazyTraceback, is_plain
 from bridge.testing import BridgeCapture
 
 
@@ -39,13 +39,13 @@ def test_it_is_what_the_interpreter_writes(kind: type[Exception], message: str, 
     """Frames, repetitions, marks below the line, type and message are those of `traceback.format_exception`."""
     error = caught(kind(message) if message else kind(), depth)
     assert is_plain(error)
-    assert str(Stack(error, str(error))) == "".join(traceback.format_exception(error))
+    assert str(LazyTraceback(error, str(error))) == "".join(traceback.format_exception(error))
 
 
 def test_an_exception_that_was_never_raised() -> None:
     """It has a last line only."""
     error = ValueError("x")
-    assert str(Stack(error, "x")) == "".join(traceback.format_exception(error)) == "ValueError: x\n"
+    assert str(LazyTraceback(error, "x")) == "".join(traceback.format_exception(error)) == "ValueError: x\n"
 
 
 def test_what_says_more_is_written_at_once(sent: BridgeCapture) -> None:

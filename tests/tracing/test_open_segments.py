@@ -21,8 +21,8 @@ from bridge.testing import BridgeCapture, capture
 
 def open_segments(client: Client, **settings: Any) -> OpenSegments:
     """Give a client other bounds."""
-    client.open_segments = OpenSegments(**settings)
-    return client.open_segments
+    client.sink.open_segments = OpenSegments(**settings)
+    return client.sink.open_segments
 
 
 def numbers(sent: BridgeCapture) -> tuple[int, int, dict[str, int], int]:
@@ -51,7 +51,7 @@ def test_past_so_many_open_roots_the_oldest_is_let_go(sent: BridgeCapture) -> No
     for root in roots:
         root.end()
     assert numbers(sent) == (5, 2, {"buffer_overflow": 3}, 0)
-    assert sent.client.outcomes.lost_of("transaction") == {"buffer_overflow": 1}
+    assert sent.client.sender.outcomes.lost_of("transaction") == {"buffer_overflow": 1}
     assert sent.tree() == ["root 1", "root 2"]
     assert opened.all() == []
 
@@ -92,7 +92,7 @@ def test_a_child_that_nobody_can_end_any_more_is_lost(sent: BridgeCapture) -> No
     assert held.is_recording()
     del held
     assert numbers(sent) == (2, 1, {"buffer_overflow": 1}, 0)
-    assert sent.client.outcomes.lost_of("transaction") == {}
+    assert sent.client.sender.outcomes.lost_of("transaction") == {}
 
 
 @pytest.mark.parametrize("rate", [1.0, 0.0])

@@ -69,6 +69,9 @@ def use() -> None:
         assert_type(span.sampled, bool | None)
         other: trace.Span = span
         other.set_attribute("a", 1)
+    assert_type(bridge.start_inactive_span("a", op="task", sampled=True), bridge.Span)
+    bridge.start_inactive_span("a", opp="task")  # type: ignore[call-arg]
+    bridge.start_inactive_span("a", sampled="yes")  # type: ignore[arg-type]
     with bridge.new_scope() as scope:
         assert_type(scope, bridge.Scope)
     with bridge.isolation_scope() as isolation:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge._internal.propagation.continuation import may_continue
+from bridge._internal.propagation.propagator import may_continue
 from bridge._internal.wire.baggage import MAX_BYTES, merge_baggage, parse_dsc, render_dsc, split_baggage
 from bridge._internal.wire.carrier import environment_carrier, read_headers
 from bridge._internal.wire.sample_rand import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bridge._internal.capture.stacktrace import frames_of_traceback
-from bridge._internal.capture.timestamps import rfc3339
+from bridge._internal.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,3 +115,18 @@ def _members(error: BaseException) -> tuple[BaseException, ...]:
     if not isinstance(members, tuple | list):
         return ()
     return tuple(member for member in members if isinstance(member, BaseException))
+
+
+def is_control_flow(error: BaseException) -> bool:
+    """Whether an exception is the one by which `context.abort(...)` leaves a handler of gRPC's."""
+    kind = type(error)
+    if kind is Exception:  # of the threaded server: bare, with nothing in it
+        return not error.args and _raised_in(error) == "grpc._server"
+    return kind.__name__ == "AbortError" and kind.__module__.startswith("grpc.")
+
+
+def _raised_in(error: BaseException) -> str | None:
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return None if traceback is None else traceback.tb_frame.f_globals.get("__name__")

@@ -6,17 +6,9 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bridge._internal.version import __version__
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-SDK_NAME = "sentry-otel-bridge"
-SDK = {
-    "name": SDK_NAME,
-    "version": __version__,
-    "packages": [{"name": f"pypi:{SDK_NAME}", "version": __version__}],
-}
 _MAX_TAG = 200
 _MAX_BREADCRUMBS = 100
 _USER_TEXTS = frozenset({"id", "email", "username", "name", "ip_address"})

@@ -6,21 +6,23 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from bridge._internal.capture.scope_data import SDK, clean_tags, in_force, printed, user_value
+from bridge._internal.capture.scope_data import clean_tags, in_force, printed, user_value
 from bridge._internal.capture.transaction import attributes_of, end_of, link_payload, semantics_of, span_data, status_of
 from bridge._internal.semantics.inference import clean_attributes
+from bridge._internal.version import SDK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bridge._internal.capture.scope_data import ScopeLike
-    from bridge._internal.capture.transaction import PayloadOptions, SpanLike
+    from bridge._internal.capture.transaction import PayloadOptions
+    from bridge._internal.tracing.finished_span import FinishedSpan
 
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 _USER = {"id": "user.id", "username": "user.name", "email": "user.email", "ip_address": "user.ip_address"}
 
 
-def segment_attributes(root: SpanLike, *, layers: Sequence[ScopeLike], options: PayloadOptions) -> dict[str, Any]:
+def segment_attributes(root: FinishedSpan, *, layers: Sequence[ScopeLike], options: PayloadOptions) -> dict[str, Any]:
     """Return the attributes that every span of a segment has in common.
 
     What scopes call attributes and the user go on all spans; tags go on the root's only, contexts, extra data and
@@ -46,7 +48,7 @@ def segment_attributes(root: SpanLike, *, layers: Sequence[ScopeLike], options: 
 
 
 def streamed_span(
-    span: SpanLike,
+    span: FinishedSpan,
     *,
     is_segment: bool,
     common: Mapping[str, Any],
@@ -89,7 +91,7 @@ def streamed_span(
     return payload
 
 
-def _own_attributes(span: SpanLike, own: Mapping[str, Any], options: PayloadOptions) -> dict[str, Any]:
+def _own_attributes(span: FinishedSpan, own: Mapping[str, Any], options: PayloadOptions) -> dict[str, Any]:
     attributes = span_data(span, own, options)
     events = attributes.pop("otel.events", None)
     if events:

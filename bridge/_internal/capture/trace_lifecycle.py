@@ -3,78 +3,66 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from bridge._internal import sources
+from bridge._internal.capture.hooks import ask_hook
 from bridge._internal.capture.ignore_spans import is_ignored, without_ignored
 from bridge._internal.capture.span_v2 import segment_attributes, streamed_span
 from bridge._internal.capture.transaction import transaction_payload
-from bridge._internal.context import scope as scopes_of
-from bridge._internal.context.scope import run_event_processors
+from bridge._internal.context.scope import global_scope, run_event_processors
 from bridge._internal.delivery import outcomes as reasons
-from bridge._internal.delivery.containers import span_containers
 from bridge._internal.delivery.envelope import SPAN_CATEGORY, TRANSACTION, TRANSACTION_CATEGORY, Item
-from bridge._internal.foreign.adopted_span import readable
+from bridge._internal.delivery.limits import span_containers
+from bridge._internal.foreign.adopted_span import finished_spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bridge._internal.capture.ignore_spans import NameAndOp
-    from bridge._internal.capture.transaction import SpanLike
+    from bridge._internal.capture.transaction import PayloadOptions
     from bridge._internal.context.scope import ScopeData
     from bridge._internal.delivery.envelope import Envelope
     from bridge._internal.delivery.sender import Sender
+    from bridge._internal.options import Options
+    from bridge._internal.tracing.finished_span import EndedSpan, FinishedSpan
     from bridge._internal.tracing.segment import Segment
-
-
-class Lifecycle(Protocol):
-    """How finished spans are sent; both methods return at once and leave the work to the worker."""
-
-    streams: bool
-    category: str
-
-    def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
-        """Send a local root that has ended, with those of its children that were not sent yet."""
-
-    def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
-        """Send finished children of a root that may be open."""
 
 
 class WholeTransactions:
     """`trace_lifecycle="static"`: a local root and its finished children are one event."""
 
-    streams = False
-    category = TRANSACTION_CATEGORY
-
-    def __init__(self, sender: Sender) -> None:
+    def __init__(self, options: Options, payload_options: PayloadOptions, sender: Sender) -> None:
+        self._options = options
+        self._payload_options = payload_options
         self._sender = sender
 
-    def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
+    def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:
         """Queue the transaction of a root that has ended."""
         if overflow:
             self._sender.outcomes.lost(reasons.BUFFER_OVERFLOW, SPAN_CATEGORY, overflow)
-        job = partial(self._envelopes, segment, segment.root, children, layers_of(segment), overflow)
+        job = partial(self._envelopes, segment, segment.payload_root, children, layers_of(segment), overflow)
         self._sender.submit(job, _losses(len(children)))
 
-    def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
+    def spans_ended(self, segment: Segment, spans: list[EndedSpan]) -> None:
         """Children go with their root."""
         raise NotImplementedError  # pragma: no cover - asked only of what streams
 
     def _envelopes(
         self,
         segment: Segment,
-        root: SpanLike,
-        children: Sequence[SpanLike],
+        root: FinishedSpan,
+        children: Sequence[EndedSpan],
         layers: Sequence[ScopeData],
         overflow: int,
     ) -> list[Envelope]:
-        sender, options, watcher = self._sender, self._sender.options, self._sender.watcher
+        sender, options, observer = self._sender, self._options, self._sender.observer
         event: dict[str, Any] | None = transaction_payload(
             root,
-            readable(children),
+            finished_spans(children),
             event_id=sources.current.transaction_id(),
             layers=layers,
-            options=sender.payload_options,
+            options=self._payload_options,
         )
         assert event is not None
         if segment.late:
@@ -82,26 +70,26 @@ class WholeTransactions:
         rules = options.ignore_spans
         if rules and is_ignored(event["transaction"], event["contexts"]["trace"].get("op"), rules):
             sender.lose(reasons.EVENT_PROCESSOR, _losses(len(children)))
-            watcher.dropped(event, "ignore_spans")
+            observer.dropped(event, "ignore_spans")
             return []
-        watcher.left_out(root.trace_id, overflow, f"over max_spans={options.max_spans}, not sent")
-        event["spans"] = chosen_spans(sender, event["spans"], _name_and_op)
+        observer.left_out(root.trace_id, overflow, f"over max_spans={options.max_spans}, not sent")
+        event["spans"] = chosen_spans(options, sender, event["spans"], _name_and_op)
         chosen = len(event["spans"])
         whole = event
         event = run_event_processors(event, {}, layers)
         if event is None:
             sender.lose(reasons.EVENT_PROCESSOR, _losses(chosen))
-            watcher.dropped(whole, "an event processor")
+            observer.dropped(whole, "an event processor")
             return []
-        event = sender.ask_hook(options.before_send_transaction, "before_send_transaction", event, {})
+        event = ask_hook(options.before_send_transaction, "before_send_transaction", event, {})
         if event is None:
             sender.lose(reasons.BEFORE_SEND, _losses(chosen))
-            watcher.dropped(whole, "before_send_transaction")
+            observer.dropped(whole, "before_send_transaction")
             return []
         # A hook may take spans out, which is counted, and put others in, which nobody had started.
         left = min(chosen, len(event.get("spans") or ()))
         sender.outcomes.lost(reasons.BEFORE_SEND, SPAN_CATEGORY, chosen - left)
-        watcher.left_out(root.trace_id, chosen - left, "taken out by before_send_transaction")
+        observer.left_out(root.trace_id, chosen - left, "taken out by before_send_transaction")
         event_id = str(event.get("event_id") or sources.current.transaction_id())
         return [sender.envelope(segment.dsc(), [Item(TRANSACTION, event, {}, _losses(left))], event_id)]
 
@@ -112,54 +100,53 @@ class StreamedSpans:
     `before_send_transaction` and event processors, which take events, have nothing to do here.
     """
 
-    streams = True
-    category = SPAN_CATEGORY
-
-    def __init__(self, sender: Sender) -> None:
+    def __init__(self, options: Options, payload_options: PayloadOptions, sender: Sender) -> None:
+        self._options = options
+        self._payload_options = payload_options
         self._sender = sender
 
-    def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
+    def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:
         """Queue what is left of a segment, the root last."""
-        self.spans_ended(segment, [*children, segment.root])
+        self.spans_ended(segment, [*children, segment.payload_root])
 
-    def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
+    def spans_ended(self, segment: Segment, spans: list[EndedSpan]) -> None:
         """Queue spans of one segment."""
         job = partial(self._envelopes, segment, spans, layers_of(segment))
         self._sender.submit(job, {SPAN_CATEGORY: len(spans)})
 
-    def _envelopes(self, segment: Segment, spans: Sequence[SpanLike], layers: Sequence[ScopeData]) -> list[Envelope]:
-        sender, root = self._sender, segment.first.root
-        options = sender.payload_options
+    def _envelopes(self, segment: Segment, spans: Sequence[EndedSpan], layers: Sequence[ScopeData]) -> list[Envelope]:
+        sender, root = self._sender, segment.first.payload_root
+        options = self._payload_options
         common = segment_attributes(root, layers=layers, options=options)
         made = [
             streamed_span(span, is_segment=span is root, common=common, layers=layers, options=options)
-            for span in readable(spans)
+            for span in finished_spans(spans)
         ]
-        containers, too_large = span_containers(chosen_spans(sender, made, _name_and_op_v2))
+        containers, too_large = span_containers(chosen_spans(self._options, sender, made, _name_and_op_v2))
         sender.outcomes.lost(reasons.SEND_ERROR, SPAN_CATEGORY, too_large)
         return [sender.envelope(segment.dsc(), [container]) for container in containers]
 
 
 def layers_of(segment: Segment) -> tuple[ScopeData, ScopeData, ScopeData]:
     """Return the scopes that a segment is sent with, the global one first: those of its root, not the caller's."""
-    return scopes_of.global_scope()._read(), segment.scopes.isolation._read(), segment.current_scope
+    return global_scope()._read(), segment.scopes.isolation._read(), segment.current_scope
 
 
 def chosen_spans(
-    sender: Sender, spans: list[dict[str, Any]], name_and_op: Callable[[dict[str, Any]], NameAndOp]
+    options: Options, sender: Sender, spans: list[dict[str, Any]], name_and_op: Callable[[dict[str, Any]], NameAndOp]
 ) -> list[dict[str, Any]]:
     """Leave out what is ignored, and give each other span to the user's hook, which may change it."""
-    rules = sender.options.ignore_spans
+    rules = options.ignore_spans
     if rules:
         kept = without_ignored(spans, rules, name_and_op)
         sender.outcomes.lost(reasons.EVENT_PROCESSOR, SPAN_CATEGORY, len(spans) - len(kept))
         if spans:
-            sender.watcher.left_out(spans[0]["trace_id"], len(spans) - len(kept), "left out by ignore_spans")
+            sender.observer.left_out(spans[0]["trace_id"], len(spans) - len(kept), "left out by ignore_spans")
         spans = kept
-    hook = sender.options.before_send_span
+    hook = options.before_send_span
     if hook is None:
         return spans
-    return [sender.ask_hook(lambda span, _: hook(span), "before_send_span", span, {}) or span for span in spans]
+    return [ask_hook(lambda span, _: hook(span), "before_send_span", span, {}) or span for span in spans]
 
 
 def _name_and_op(span: dict[str, Any]) -> NameAndOp:

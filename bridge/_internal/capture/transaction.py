@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
-from bridge._internal.capture.scope_data import SDK, apply_scope, clean_tags, in_force
-from bridge._internal.capture.timestamps import rfc3339
+from bridge._internal.capture.scope_data import apply_scope, clean_tags, in_force
 from bridge._internal.semantics.inference import (
     Semantics,
     clean_attributes,
@@ -17,58 +16,19 @@ from bridge._internal.semantics.inference import (
     infer,
     status,
 )
+from bridge._internal.timestamps import rfc3339
+from bridge._internal.version import EVENT_SDK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from opentelemetry.trace import Link, Status
+    from opentelemetry.trace import Link
 
     from bridge._internal.capture.scope_data import ScopeLike
+    from bridge._internal.tracing.finished_span import FinishedSpan
 
 
 _KIND_NAMES = {kind: kind.name for kind in SpanKind}
-
-
-class SpanLike(Protocol):
-    """What is read of a span that has ended."""
-
-    is_local_root: bool
-    was_left_by_error: bool
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def kind(self) -> SpanKind: ...
-    @property
-    def attributes(self) -> Any: ...
-    @property
-    def status(self) -> Status: ...
-    @property
-    def start_time(self) -> int | None: ...
-    @property
-    def end_time(self) -> int | None: ...
-    @property
-    def events(self) -> Sequence[Any]: ...
-    @property
-    def links(self) -> Sequence[Link]: ...
-    @property
-    def resource(self) -> Any: ...
-    @property
-    def instrumentation_scope(self) -> Any: ...
-    @property
-    def trace_id(self) -> str: ...
-    @property
-    def span_id(self) -> str: ...
-    @property
-    def parent_span_id(self) -> str | None: ...
-    @property
-    def tags(self) -> Mapping[str, Any]: ...
-    @property
-    def measurements(self) -> Mapping[str, Mapping[str, Any]]: ...
-    @property
-    def origin(self) -> str: ...
-    @property
-    def custom_name(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +43,8 @@ class PayloadOptions:
 
 
 def transaction_payload(
-    root: SpanLike,
-    children: Sequence[SpanLike],
+    root: FinishedSpan,
+    children: Sequence[FinishedSpan],
     *,
     event_id: str,
     layers: Sequence[ScopeLike],
@@ -103,7 +63,7 @@ def transaction_payload(
         "timestamp": rfc3339(end_of(root)),
         "contexts": _contexts(root, attributes, found, options),
         "spans": [span_payload(span, options) for span in sorted(children, key=lambda s: s.start_time or 0)],
-        "sdk": SDK,
+        "sdk": EVENT_SDK,
     }
     if (name := in_force(layers, "transaction_name")) is not None:
         event["transaction"], event["transaction_info"] = name, {"source": "custom"}
@@ -125,7 +85,7 @@ def transaction_payload(
 
 
 def _contexts(
-    root: SpanLike, attributes: Mapping[str, Any], found: Semantics, options: PayloadOptions
+    root: FinishedSpan, attributes: Mapping[str, Any], found: Semantics, options: PayloadOptions
 ) -> dict[str, Any]:
     trace = _span_facts(root, attributes, found, options)
     contexts: dict[str, Any] = {"trace": trace}
@@ -138,7 +98,7 @@ def _contexts(
     return contexts
 
 
-def span_payload(span: SpanLike, options: PayloadOptions) -> dict[str, Any]:
+def span_payload(span: FinishedSpan, options: PayloadOptions) -> dict[str, Any]:
     """Return a child span as it stands in a transaction."""
     attributes = attributes_of(span)
     found = semantics_of(span, attributes)
@@ -154,7 +114,7 @@ def span_payload(span: SpanLike, options: PayloadOptions) -> dict[str, Any]:
 
 
 def _span_facts(
-    span: SpanLike, attributes: Mapping[str, Any], found: Semantics, options: PayloadOptions
+    span: FinishedSpan, attributes: Mapping[str, Any], found: Semantics, options: PayloadOptions
 ) -> dict[str, Any]:
     """Return what a child span and a transaction's trace context have in common."""
     facts: dict[str, Any] = {"trace_id": span.trace_id, "span_id": span.span_id}
@@ -170,7 +130,7 @@ def _span_facts(
     return facts
 
 
-def span_data(span: SpanLike, attributes: Mapping[str, Any], options: PayloadOptions) -> dict[str, Any]:
+def span_data(span: FinishedSpan, attributes: Mapping[str, Any], options: PayloadOptions) -> dict[str, Any]:
     """Return what is known of a span beside its names, ids and times: attributes, kind, scope and events."""
     data = clean_attributes(attributes, send_default_pii=options.send_default_pii)
     data["otel.kind"] = _KIND_NAMES[span.kind]
@@ -207,11 +167,11 @@ def _link_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return clean_attributes(attributes, send_default_pii=True)
 
 
-def _measurements(span: SpanLike) -> dict[str, dict[str, Any]]:
+def _measurements(span: FinishedSpan) -> dict[str, dict[str, Any]]:
     return {name: {"value": m["value"], "unit": m["unit"] or "none"} for name, m in span.measurements.items()}
 
 
-def attributes_of(span: SpanLike) -> Mapping[str, Any]:
+def attributes_of(span: FinishedSpan) -> Mapping[str, Any]:
     """Return the attributes of a span that has ended, as a plain mapping.
 
     The SDK's own takes a lock at each look: reading a span that way costs twice as much (benchmarks/export.py).
@@ -220,12 +180,12 @@ def attributes_of(span: SpanLike) -> Mapping[str, Any]:
     return attributes.copy() if attributes else {}
 
 
-def semantics_of(span: SpanLike, attributes: Mapping[str, Any]) -> Semantics:
+def semantics_of(span: FinishedSpan, attributes: Mapping[str, Any]) -> Semantics:
     """Return op, description and source of a span that has ended."""
     return infer(span.name, span.kind, attributes, custom_name=span.custom_name)
 
 
-def status_of(span: SpanLike, attributes: Mapping[str, Any]) -> str:
+def status_of(span: FinishedSpan, attributes: Mapping[str, Any]) -> str:
     """Return Sentry's status of a span that has ended."""
     told = span.status
     if span.was_left_by_error and grpc_status_code(attributes) == 0:
@@ -233,6 +193,6 @@ def status_of(span: SpanLike, attributes: Mapping[str, Any]) -> str:
     return status(told.status_code, told.description, attributes)
 
 
-def end_of(span: SpanLike) -> int:
+def end_of(span: FinishedSpan) -> int:
     """Return the end; a span whose clock was set back ends when it started."""
     return max(span.end_time or 0, span.start_time or 0)

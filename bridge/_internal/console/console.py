@@ -24,7 +24,7 @@ from bridge._internal.console.rendering import (
 from bridge._internal.console.terminal import has_rich, paper_for
 from bridge._internal.console.tree import in_order, sent_span, spans_of, with_events
 from bridge._internal.delivery.envelope import EVENT, SPAN_CONTAINER, TRANSACTION
-from bridge._internal.delivery.observer import Watcher
+from bridge._internal.delivery.observer import DeliveryObserver
 from bridge._internal.forking import reset_in_children
 from bridge._internal.guard import guard
 
@@ -46,7 +46,7 @@ _INSTRUMENTATION = "opentelemetry.instrumentation."
 _ALREADY_SENT = "sentry.parent_span_already_sent"
 
 
-class Console(Watcher):
+class Console(DeliveryObserver):
     """Shows what is sent, as hooks left it, and what hooks and rules dropped, in a line each.
 
     A transaction is shown when its root has ended, streamed spans with their root. Errors stand beneath the span that
@@ -124,7 +124,7 @@ class Console(Watcher):
             self._not_sampled += 1
             return self._not_sampled == 1
 
-    def tell_not_sampled(self) -> None:
+    def report_not_sampled(self) -> None:
         """Say in a quiet line how many roots were decided against."""
         with self._lock:
             quantity, self._not_sampled = self._not_sampled, 0
@@ -146,7 +146,7 @@ class Console(Watcher):
     def end(self) -> None:
         """Show what still waits."""
         with _guarded():
-            self.tell_not_sampled()
+            self.report_not_sampled()
             for tree in self._segments.rest():
                 self._tree(tree)
             self._print([[*event_pieces(event), *_place(event)] for event in self._events.rest()])

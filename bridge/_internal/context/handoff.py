@@ -15,10 +15,14 @@ from opentelemetry import context as context_api
 from opentelemetry.context.context import Context
 
 from bridge._internal import active
-from bridge._internal.context.scope import attached
+from bridge._internal.context.context_values import attached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    Wrapped = Callable[..., object]
+    Args = tuple[object, ...]
+    Kwargs = dict[str, object]
 
 F = TypeVar("F")
 logger = logging.getLogger("bridge.context")
@@ -28,7 +32,7 @@ _patches: dict[str, tuple[type, str, Any]] = {}
 
 
 def bind(func: F) -> F:
-    """Return the function bound to the Context as it is now: for callbacks that somebody else calls, anywhere.
+    """Return the function bound to the Context as it is now: for callbacks that other code calls, in any thread.
 
     A coroutine function runs in that Context whenever it is awaited. What the function changes is gone afterwards.
     """
@@ -37,14 +41,14 @@ def bind(func: F) -> F:
     if inspect.iscoroutinefunction(func):
 
         @functools.wraps(call)
-        async def run_async(*args: Any, **kwargs: Any) -> Any:
+        async def run_async(*args: object, **kwargs: object) -> object:
             with attached(context):
                 return await call(*args, **kwargs)
 
         return cast("F", run_async)
 
     @functools.wraps(call)
-    def run(*args: Any, **kwargs: Any) -> Any:
+    def run(*args: object, **kwargs: object) -> object:
         with attached(context):
             return call(*args, **kwargs)
 
@@ -54,7 +58,7 @@ def bind(func: F) -> F:
 def patch_threads() -> None:
     """Let `ThreadPoolExecutor.submit` and `Thread.start` carry the OpenTelemetry Context of the time of the call.
 
-    `Executor.map` and `run_in_executor` go through `submit`. Nothing is patched twice, nor where somebody does the
+    `Executor.map` and `run_in_executor` go through `submit`. Nothing is patched twice, nor where other code does the
     same: an interpreter whose threads inherit their starter's context, contrib's threading instrumentation.
     """
     if threads_are_carried():
@@ -65,21 +69,21 @@ def patch_threads() -> None:
             _patch(threading.Thread, "start", _start)
 
 
-def _patch(owner: type, name: str, wrapper: Any) -> None:
+def _patch(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
     handle = wrapt.wrap_function_wrapper(owner, name, wrapper)
     _patches[f"{owner.__module__}.{owner.__qualname__}.{name}"] = (owner, name, handle)
 
 
 def unpatch_threads() -> None:
-    """Take the patches off, also from beneath somebody else's; where that cannot be done they pass calls on."""
+    """Remove the patches, also from beneath wrappers of other code; one that cannot be removed forwards calls."""
     with _lock:
         taken = dict(_patches)
         _patches.clear()
     for owner, name, handle in taken.values():
         try:
             wrapt.unwrap_object(owner, name, handle, missing_ok=True)
-        except wrapt.WrapperNotOutermostError:  # beneath a plain closure: ours stays, and passes calls on
-            logger.debug("%s is wrapped by somebody else; what is beneath passes calls on", name)
+        except wrapt.WrapperNotOutermostError:  # beneath a plain closure: ours stays, and forwards calls
+            logger.debug("%s is wrapped by other code; our patch stays and forwards calls", name)
 
 
 def active_patches() -> list[str]:
@@ -89,7 +93,7 @@ def active_patches() -> list[str]:
 
 
 def lost_patches() -> list[str]:
-    """Return what `patch_threads` patched and somebody has put back since, by its full name."""
+    """Return the patches of `patch_threads` that other code has since undone, by their full names."""
     with _lock:
         return sorted(full for full, (owner, name, handle) in _patches.items() if _is_bypassed(owner, name, handle))
 
@@ -105,7 +109,7 @@ def _is_bypassed(owner: type, name: str, handle: Any) -> bool:
 
 
 def threads_are_carried() -> bool:
-    """Tell whether threads get the context of their starter by somebody else: the interpreter, or contrib."""
+    """Whether the interpreter or contrib's instrumentation already gives threads the context of their starter."""
     return bool(getattr(sys.flags, "thread_inherit_context", 0)) or _contrib_is_active()
 
 
@@ -115,7 +119,7 @@ def _contrib_is_active() -> bool:
     return instrumentor is not None and bool(instrumentor().is_instrumented_by_opentelemetry)
 
 
-def _run_in(context: Context, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+def _run_in(context: Context, func: Callable[..., object], /, *args: object, **kwargs: object) -> object:
     with attached(context):
         return func(*args, **kwargs)
 
@@ -124,7 +128,7 @@ def _carries() -> bool:
     return bool(_patches) and (active.guest is None or active.guest.carries_into_threads())
 
 
-def _submit(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+def _submit(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> object:
     context = context_api.get_current()
     if not context or not args or not _carries():
         return wrapped(*args, **kwargs)
@@ -133,7 +137,7 @@ def _submit(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         return wrapped(_run_in, context, *args, **kwargs)
 
 
-def _start(wrapped: Any, instance: threading.Thread, args: Any, kwargs: Any) -> Any:
+def _start(wrapped: Wrapped, instance: threading.Thread, args: Args, kwargs: Kwargs) -> object:
     context = context_api.get_current()
     if not context or not _carries() or instance.ident is not None:
         return wrapped(*args, **kwargs)

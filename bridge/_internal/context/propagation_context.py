@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bridge._internal import sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from opentelemetry.trace import Span
+
 
 class _Process:
     """What a parent process said in the environment: the upstream's span (`RemoteSpan`), if it said anything."""
 
-    parent: Any = None
+    parent: Span | None = None
 
 
-def continue_for_process(remote: Any) -> None:
+def continue_for_process(remote: Span | None) -> None:
     """Let what this process does outside of any request continue a trace; `None` lets it start its own again."""
     _Process.parent = remote
 
 
-def parent_of_process() -> Any:
+def parent_of_process() -> Span | None:
     """Return the upstream's span that the parent process named, if it named one."""
     return _Process.parent
 
@@ -36,7 +38,7 @@ class PropagationContext:
 
     __slots__ = ("_lock", "_of_process", "_remote", "_span_id", "_trace_id", "_used")
 
-    def __init__(self, remote: Any = None, *, of_process: bool = False) -> None:
+    def __init__(self, remote: Span | None = None, *, of_process: bool = False) -> None:
         """`remote`: the upstream's span (`RemoteSpan`) that this continues, if any; `of_process`: the process's own."""
         self._of_process = of_process
         self._lock = threading.Lock()  # protects the other four
@@ -46,12 +48,12 @@ class PropagationContext:
         self._used = remote is not None
 
     @property
-    def remote(self) -> Any:
+    def remote(self) -> Span | None:
         """The upstream's span, while its trace is continued; else `None`."""
         return self.parent_of_process if self._remote is None else self._remote
 
     @property
-    def parent_of_process(self) -> Any:
+    def parent_of_process(self) -> Span | None:
         """The span in the parent process, under which every root here starts; `None` if there is none."""
         return _Process.parent if self._of_process else None
 

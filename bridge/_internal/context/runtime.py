@@ -49,6 +49,6 @@ class SentryRuntimeContext(ContextVarsRuntimeContext):
                 logger.debug("a context token could not be detached: %s", error)
 
 
-def _is_of_one_body(before: Any, current: Any) -> TypeGuard[Context]:
+def _is_of_one_body(before: Any, current: Context) -> TypeGuard[Context]:
     body = current.get(BODY_KEY)
     return body is not None and before is not Token.MISSING and before.get(BODY_KEY) is body

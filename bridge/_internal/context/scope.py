@@ -5,7 +5,7 @@ reference). Scopes follow the span and are resolved when they are read, never wh
 
 1. the entry of the Context, if it was written while the Context's span was current (the span is its *owner*);
 2. else what that span remembers, which is what was in force in its parent Context when it started;
-3. else (no span of ours) the entry, whoever owns it;
+3. else (no span of ours) the entry, whichever span owns it;
 4. else a fresh isolation scope, kept for this attach.
 """
 
@@ -19,9 +19,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
-from opentelemetry.context.context import Context
 
-from bridge._internal import active
+from bridge._internal import active, sources
+from bridge._internal.context.context_values import attached, with_value, without_span
 from bridge._internal.context.propagation_context import PropagationContext
 from bridge._internal.guard import report_fault
 from bridge._internal.otel_private import SPAN_KEY
@@ -29,7 +29,12 @@ from bridge._internal.otel_private import SPAN_KEY
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    EventProcessor = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None]
+    from opentelemetry.context.context import Context
+    from opentelemetry.trace import Span
+
+    Event = dict[str, Any]
+    Hook = Callable[[Event, Event], Event | None]
+    EventProcessor = Hook
 
 SCOPES_KEY = context_api.create_key("bridge-scopes")
 _DEFAULT_MAX_BREADCRUMBS = 100
@@ -49,15 +54,15 @@ class Attachment:
 class ScopeData:
     """What a scope adds to events. Never changed, only replaced; the mappings in it are never written to."""
 
-    tags: Mapping[str, Any] = field(default_factory=dict)
-    user: Mapping[str, Any] | None = None
-    contexts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, object] = field(default_factory=dict)
+    user: Mapping[str, object] | None = None
+    contexts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
+    attributes: Mapping[str, object] = field(default_factory=dict)
     level: str | None = None
     fingerprint: Sequence[str] | None = None
     transaction_name: str | None = None
-    breadcrumbs: tuple[Mapping[str, Any], ...] = ()
+    breadcrumbs: tuple[Mapping[str, object], ...] = ()
     event_processors: tuple[EventProcessor, ...] = ()
     attachments: tuple[Attachment, ...] = ()
 
@@ -68,8 +73,8 @@ EMPTY = ScopeData()
 class _Lock:
     """Protects the replacement of every shared scope's data and its claim; reading needs none.
 
-    One for the process, held for one assignment at a time: so a forked child can be given a new one, whatever
-    another thread of the parent's held in that moment.
+    One for the process, held for one assignment at a time: so a forked child can be given a new one, even
+    if another thread of the parent held it at the fork.
     """
 
     held = threading.Lock()
@@ -124,11 +129,11 @@ class Scope:
         """Breadcrumbs of this layer, oldest first."""
         return self._read().breadcrumbs
 
-    def set_tag(self, key: str, value: Any) -> None:
+    def set_tag(self, key: str, value: object) -> None:
         """Set one tag."""
         self._write(lambda data: replace(data, tags={**data.tags, key: value}))
 
-    def set_tags(self, tags: Mapping[str, Any]) -> None:
+    def set_tags(self, tags: Mapping[str, object]) -> None:
         """Set several tags; those that are there already stay."""
         self._write(lambda data: replace(data, tags={**data.tags, **tags}))
 
@@ -136,17 +141,17 @@ class Scope:
         """Remove one tag; a tag that is not there is no error."""
         self._write(lambda data: replace(data, tags={k: v for k, v in data.tags.items() if k != key}))
 
-    def set_user(self, user: Mapping[str, Any] | None) -> None:
+    def set_user(self, user: Mapping[str, object] | None) -> None:
         """Set who caused what is sent: `id`, `email`, `username`, `ip_address`; `None` unsets."""
         value = None if user is None else dict(user)
         self._write(lambda data: replace(data, user=value))
 
-    def set_context(self, key: str, value: Mapping[str, Any]) -> None:
+    def set_context(self, key: str, value: Mapping[str, object]) -> None:
         """Set a named block of data, shown as a section of its own."""
         block = dict(value)
         self._write(lambda data: replace(data, contexts={**data.contexts, key: block}))
 
-    def set_extra(self, key: str, value: Any) -> None:
+    def set_extra(self, key: str, value: object) -> None:
         """Set one value of the free-form extra data."""
         self._write(lambda data: replace(data, extra={**data.extra, key: value}))
 
@@ -159,11 +164,11 @@ class Scope:
         value = None if fingerprint is None else tuple(fingerprint)
         self._write(lambda data: replace(data, fingerprint=value))
 
-    def set_attribute(self, key: str, value: Any) -> None:
+    def set_attribute(self, key: str, value: object) -> None:
         """Set one attribute, as sent with streamed spans."""
         self._write(lambda data: replace(data, attributes={**data.attributes, key: value}))
 
-    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+    def set_attributes(self, attributes: Mapping[str, object]) -> None:
         """Set several attributes."""
         self._write(lambda data: replace(data, attributes={**data.attributes, **attributes}))
 
@@ -173,16 +178,14 @@ class Scope:
 
     def add_breadcrumb(
         self,
-        crumb: Mapping[str, Any] | None = None,
-        hint: Mapping[str, Any] | None = None,
-        **fields: Any,
+        crumb: Mapping[str, object] | None = None,
+        hint: Mapping[str, object] | None = None,
+        **fields: object,
     ) -> None:
         """Add a breadcrumb: `message`, `category`, `level`, `data`, `type`, `timestamp` (seconds since the epoch).
 
         `before_breadcrumb` may change or drop it. The oldest go when there are more than `max_breadcrumbs`.
         """
-        from bridge._internal.context.breadcrumb import make_breadcrumb
-
         options = active.options()
         hook = None if options is None else options.before_breadcrumb
         kept = _DEFAULT_MAX_BREADCRUMBS if options is None else options.max_breadcrumbs
@@ -216,6 +219,27 @@ class Scope:
     def clear(self) -> None:
         """Remove everything from this layer."""
         self._write(lambda _: EMPTY)
+
+
+def make_breadcrumb(
+    fields: Mapping[str, object],
+    hint: Event,
+    before_breadcrumb: Hook | None,
+) -> Event | None:
+    """Return the breadcrumb with its defaults, after the user's hook; `None` if the hook dropped it.
+
+    A hook that raises is skipped and logged.
+    """
+    crumb = {key: value for key, value in fields.items() if value is not None}
+    crumb.setdefault("timestamp", sources.current.time_ns() / 1e9)
+    crumb.setdefault("type", "default")
+    if before_breadcrumb is None:
+        return crumb
+    try:
+        return before_breadcrumb(crumb, hint)
+    except Exception as error:  # a user's callback: skipped and logged
+        report_fault("context", "before_breadcrumb raised; the breadcrumb was kept as it was", error)
+        return crumb
 
 
 class SharedScope(Scope):
@@ -274,7 +298,7 @@ class Scopes:
         current: ScopeData,
         isolation: IsolationScope,
         propagation: PropagationContext,
-        owner: Any = None,
+        owner: object = None,
         nested: bool = False,
     ) -> None:
         self.current = current
@@ -283,24 +307,24 @@ class Scopes:
         self.owner = owner
         self.nested = nested  # written within a new_scope() or isolation_scope() of the owner's block
 
-    def fork(self, owner: Any, remote: Any = None, *, for_request: bool = False) -> Scopes:
+    def fork(self, owner: object, remote: Span | None = None, *, for_request: bool = False) -> Scopes:
         """Return the same data behind an isolation scope and a trace of its own, or the upstream's trace."""
         isolation = self.isolation.fork(for_request=for_request)
         fresh = remote is not None or for_request
         propagation = PropagationContext(remote) if fresh else self.propagation.forked()
         return Scopes(self.current, isolation, propagation, owner)
 
-    def for_root_of_request(self, remote: Any) -> Scopes:
+    def for_root_of_request(self, remote: Span | None) -> Scopes:
         """Return the scopes of a request whose root starts here: these, if they wait for one, else a fork."""
         if self.isolation.claim():
             return self
         return Scopes(self.current, self.isolation.fork_beside(), PropagationContext(remote))
 
-    def under(self, owner: Any, *, nested: bool = False) -> Scopes:
+    def under(self, owner: object, *, nested: bool = False) -> Scopes:
         """Return the same, written under another span."""
         return Scopes(self.current, self.isolation, self.propagation, owner, nested)
 
-    def with_new_current(self, owner: Any) -> Scopes:
+    def with_new_current(self, owner: object) -> Scopes:
         """Return the same with a fork of the current scope."""
         return self.under(owner, nested=True)
 
@@ -312,7 +336,7 @@ class Scopes:
         """Return the data of the current scope."""
         return self.current
 
-    def changed(self, change: Callable[[ScopeData], ScopeData], owner: Any, *, nested: bool) -> Scopes:
+    def changed(self, change: Callable[[ScopeData], ScopeData], owner: object, *, nested: bool) -> Scopes:
         """Return the same with other data in the current scope."""
         return Scopes(change(self.current), self.isolation, self.propagation, owner, nested)
 
@@ -330,7 +354,7 @@ class Keeper:
         self.global_scope = global_scope
         self._nothing = Scopes(EMPTY, IsolationScope(), PropagationContext())
 
-    def fresh(self, owner: Any) -> Scopes:
+    def fresh(self, owner: object) -> Scopes:
         """Return scopes for a Context that has none."""
         return Scopes(EMPTY, IsolationScope(), PropagationContext(of_process=True), owner=owner)
 
@@ -339,44 +363,50 @@ class Keeper:
         return self._nothing
 
 
-def put(context: Context, key: str, value: object) -> Context:
-    """Return a copy of the Context with one value more; one copy of the dict where `set_value` makes two."""
-    derived = Context(context)
-    dict.__setitem__(derived, key, value)
-    return derived
+def remembered_scopes(span: object) -> Scopes | None:
+    """Return the scopes that were in force where a span started, if they were noted on it, of any provider."""
+    scopes: Scopes | None = getattr(span, "_bridge_scopes", None)
+    return scopes
 
 
-def find(context: Context) -> Scopes | None:
+def remember_scopes(span: object, scopes: Scopes | None) -> None:
+    """Note on a span the scopes that are in force where it starts."""
+    vars(span)["_bridge_scopes"] = scopes
+
+
+def find_scopes(context: Context) -> Scopes | None:
     """Return the scopes in force in a Context (rules 1 to 3), or `None`."""
     kind = _keeper.kind
     entry: Any = context.get(SCOPES_KEY)
     span = context.get(SPAN_KEY)
     if span is not None and (entry is None or entry.owner is not span):
-        remembered: Scopes | None = getattr(span, "_bridge_scopes", None)
+        remembered = remembered_scopes(span)
         if type(remembered) is kind:
             return remembered
     return entry if type(entry) is kind else None
 
 
-def of(context: Context | None = None) -> Scopes:
+def current_scopes(context: Context | None = None) -> Scopes:
     """Return the scopes in force, making a fresh isolation scope where there is none (rule 4).
 
     With no Context given it is the current one, and what was made is kept for as long as that is attached. A fresh
     scope for a Context that is not attached belongs to the caller alone.
     """
-    where = context_api.get_current() if context is None else context
-    found = find(where)
+    is_current = context is None or context is context_api.get_current()
+    if context is None:
+        context = context_api.get_current()
+    found = find_scopes(context)
     if found is not None:
         return found
-    made = _keeper.fresh(where.get(SPAN_KEY))
-    if context is None or context is context_api.get_current():
-        context_api.attach(with_scopes(where, made))  # no token: whoever attached `where` restores
+    made = _keeper.fresh(context.get(SPAN_KEY))
+    if is_current:
+        context_api.attach(with_scopes(context, made))  # no token: the detach of that Context restores
     return made
 
 
 def with_scopes(context: Context, scopes: Scopes) -> Context:
     """Return the Context with this entry."""
-    return put(context, SCOPES_KEY, scopes)
+    return with_value(context, SCOPES_KEY, scopes)
 
 
 class CurrentScope(Scope):
@@ -385,16 +415,16 @@ class CurrentScope(Scope):
     __slots__ = ()
 
     def _read(self) -> ScopeData:
-        return (find(context_api.get_current()) or _keeper.base()).read_current()
+        return (find_scopes(context_api.get_current()) or _keeper.base()).read_current()
 
     def _write(self, change: Callable[[ScopeData], ScopeData]) -> None:
-        scopes = of()
+        scopes = current_scopes()
         context = context_api.get_current()
-        span: Any = context.get(SPAN_KEY)
+        span = context.get(SPAN_KEY)
         nested = scopes.nested and scopes.owner is span
         entry = scopes.changed(change, span, nested=nested)
         context_api.attach(with_scopes(context, entry))  # no token: the enclosing detach undoes the write
-        note = getattr(span, "_note_own_scope", None)
+        note = getattr(span, "_bridge_note_own_scope", None)
         if note is not None and not nested:
             note(entry.current)
 
@@ -422,7 +452,7 @@ def global_scope() -> Scope:
 
 def isolation_scope() -> IsolationScope:
     """Return the isolation scope of the request or job that runs."""
-    return of().isolation
+    return current_scopes().isolation
 
 
 def current_scope() -> CurrentScope:
@@ -433,7 +463,7 @@ def current_scope() -> CurrentScope:
 @contextmanager
 def new_scope() -> Iterator[Scope]:
     """Fork the current scope for a block; what is written to it there is gone afterwards."""
-    context, scopes = context_api.get_current(), of()
+    context, scopes = context_api.get_current(), current_scopes()
     with attached(with_scopes(context, scopes.with_new_current(context.get(SPAN_KEY)))):
         yield _current_scope
 
@@ -441,7 +471,7 @@ def new_scope() -> Iterator[Scope]:
 @contextmanager
 def new_isolation_scope() -> Iterator[IsolationScope]:
     """Fork the isolation scope and the current scope for a block, with a fresh trace."""
-    context, scopes = context_api.get_current(), of()
+    context, scopes = context_api.get_current(), current_scopes()
     entry = scopes.fork(context.get(SPAN_KEY))
     entry.nested = True
     with attached(with_scopes(context, entry)):
@@ -451,30 +481,13 @@ def new_isolation_scope() -> Iterator[IsolationScope]:
 @contextmanager
 def new_trace() -> Iterator[None]:
     """Start from a fresh trace for a block, with no span active; the scopes stay."""
-    context, scopes = context_api.get_current(), of()
+    context, scopes = context_api.get_current(), current_scopes()
     entry = scopes.with_fresh_trace()
     with attached(with_scopes(without_span(context), entry)):
         yield
 
 
-def without_span(context: Context) -> Context:
-    """Return the Context with no span active."""
-    return Context({key: value for key, value in context.items() if key != SPAN_KEY})
-
-
-@contextmanager
-def attached(context: Context) -> Iterator[None]:
-    """Make a Context current for a block."""
-    token = context_api.attach(context)
-    try:
-        yield
-    finally:
-        context_api.detach(token)
-
-
-def run_event_processors(
-    event: dict[str, Any], hint: dict[str, Any], layers: Sequence[ScopeData]
-) -> dict[str, Any] | None:
+def run_event_processors(event: Event, hint: Event, layers: Sequence[ScopeData]) -> Event | None:
     """Send an event through the processors of the layers, lowest first; `None` if one of them dropped it."""
     for layer in layers:
         for processor in layer.event_processors:

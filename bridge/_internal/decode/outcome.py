@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from opentelemetry import baggage as otel_baggage
 from opentelemetry import trace as trace_api
@@ -19,14 +19,15 @@ from bridge._internal.decode.report import Outcome
 from bridge._internal.otel_private import SPAN_KEY
 from bridge._internal.propagation.propagator import SentryPropagator
 from bridge._internal.sampling.sampler import SentrySampler, sample_rand_for
+from bridge._internal.sampling.upstream import RemoteSpan
 from bridge._internal.tracing.provider import TracerProvider
-from bridge._internal.tracing.span import RemoteSpan
 from bridge._internal.wire.carrier import READ, TRACEPARENT
 from bridge._internal.wire.sentry_trace import SENTRY_TRACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from bridge._internal.client import Client
     from bridge._internal.decode.parser import Said
     from bridge._internal.options import Options
 
@@ -41,7 +42,7 @@ class _Receiver:
 @contextmanager
 def _in_force(options: Options) -> Iterator[None]:
     before = active.client
-    active.activate(_Receiver(options))
+    active.activate(cast("Client", _Receiver(options)))
     try:
         yield
     finally:

@@ -5,14 +5,22 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bridge._internal.delivery.json_text import IS_FAST, encode_json
+from bridge._internal.timestamps import now_rfc3339
+from bridge._internal.version import SDK
 
-__all__ = ["CONTENT_TYPE", "Envelope", "Item", "encode_json"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bridge._internal.dsn import Dsn
 
 CONTENT_TYPE = "application/x-sentry-envelope"
 SPAN_CONTENT_TYPE = "application/vnd.sentry.items.span.v2+json"
+
+SENT_AT = "sent_at"
+"""The header by which Sentry corrects the clock of the sender: the time of the last attempt."""
 
 # Item types.
 EVENT = "event"
@@ -137,6 +145,23 @@ class Envelope:
                 item, at = _parse_item(line, data, at)
                 envelope.items.append(item)
         return envelope
+
+
+def envelope_headers(
+    dsn: Dsn | None, dsc: Mapping[str, str] | None = None, event_id: str | None = None
+) -> dict[str, Any]:
+    """Return the headers of an envelope.
+
+    Without a complete DSC it belongs to no trace, and without a DSN to no project.
+    """
+    headers: dict[str, Any] = {} if event_id is None else {"event_id": event_id}
+    headers[SENT_AT] = now_rfc3339()
+    if dsc and dsc.get("trace_id") and dsc.get("public_key"):
+        headers["trace"] = dict(dsc)
+    if dsn is not None:
+        headers["dsn"] = dsn.public
+    headers["sdk"] = dict(SDK)
+    return headers
 
 
 def encode_payload(payload: dict[str, Any]) -> bytes:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bridge._internal.delivery.envelope import EVENT, SPAN_CATEGORY, TRANSACTION, Item
+from bridge._internal.delivery.envelope import (
+    EVENT,
+    SPAN_CATEGORY,
+    SPAN_CONTAINER,
+    SPAN_CONTENT_TYPE,
+    TRANSACTION,
+    Item,
+)
 from bridge._internal.delivery.json_text import encode_json
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 MAX_ITEM_BYTES = 1024 * 1024
+MAX_SPANS = 1000
+_BEFORE, _AFTER = b'{"version":2,"items":[', b"]}"
 
 # How long a string may stay, round by round.
 _STRING_LENGTHS = (8192, 1024, 256)
@@ -60,6 +72,37 @@ def fit_span(span: dict[str, Any], max_bytes: int) -> bytes:
     """Return a span of a container encoded, cut down to `max_bytes` as far as that goes, with its `_meta`."""
     content = _decode(encode_json(span))
     return encode_json(span) if content is None else _Trimmer(content, max_bytes).trim()
+
+
+def span_containers(
+    spans: Sequence[dict[str, Any]], max_bytes: int = MAX_ITEM_BYTES, max_spans: int = MAX_SPANS
+) -> tuple[list[Item], int]:
+    """Return spans in items of at most so many bytes and spans, encoded, and how many could not be made to fit."""
+    items: list[Item] = []
+    too_large = 0
+    waiting: list[bytes] = []
+    room = largest = max_bytes - len(_BEFORE) - len(_AFTER)
+    for span in spans:
+        encoded = encode_json(span)
+        if len(encoded) > largest:
+            encoded = fit_span(span, largest)
+        if len(encoded) > largest:
+            too_large += 1
+            continue
+        if waiting and (len(encoded) > room or len(waiting) == max_spans):
+            items.append(_container(waiting))
+            waiting, room = [], largest
+        waiting.append(encoded)
+        room -= len(encoded) + 1
+    if waiting:
+        items.append(_container(waiting))
+    return items, too_large
+
+
+def _container(encoded: list[bytes]) -> Item:
+    payload = b"".join((_BEFORE, b",".join(encoded), _AFTER))
+    headers = {"item_count": len(encoded), "content_type": SPAN_CONTENT_TYPE}
+    return Item(SPAN_CONTAINER, payload, headers, {SPAN_CATEGORY: len(encoded)})
 
 
 class _Trimmer:

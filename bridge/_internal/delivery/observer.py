@@ -1,4 +1,4 @@
-"""Watcher: what is told of everything that is sent, and of what is not. This one does not look."""
+"""DeliveryObserver: the interface by which a console follows what is sent, and what is not."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from bridge._internal.options import Options
 
 
-class Watcher:
-    """Does nothing. All is called by the worker's thread, but for what counts."""
+class DeliveryObserver:
+    """Ignores everything. The worker thread calls all methods but those that count, which any thread calls."""
 
     def begin(self, options: Options) -> None:
         """A client was made."""
@@ -33,8 +33,8 @@ class Watcher:
         """A root was decided against; `True` if that has to be told. From any thread."""
         return False
 
-    def tell_not_sampled(self) -> None:
-        """Tell of roots that were decided against since this was last called."""
+    def report_not_sampled(self) -> None:
+        """Report the roots that were decided against since the last call."""
 
     def count_lost(self, quantity: int) -> None:
         """Spans were started that nobody will send. From any thread, in the middle of anything."""

@@ -41,18 +41,6 @@ class Accounting:
     pending: int
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What became of one category since the start."""
-
-    delivered: int
-    lost: Mapping[str, int]  # by reason
-
-    @property
-    def lost_in_all(self) -> int:
-        return sum(self.lost.values())
-
-
 class Outcomes:
     """The books of one client. A forked child opens its own."""
 
@@ -128,11 +116,6 @@ class Outcomes:
             for entry in report["discarded_events"]:
                 self._unreported[entry["reason"], entry["category"]] += entry["quantity"]
 
-    def totals(self, category: str = "span") -> Totals:
-        """Return what became of a category since the start, reported or not."""
-        with self._lock:
-            return Totals(self.delivered_of(category), self.lost_of(category))
-
     def delivered_of(self, category: str) -> int:
         """Return how much of a category was delivered."""
         with self._lock:
@@ -141,7 +124,7 @@ class Outcomes:
     def lost_of(self, category: str) -> dict[str, int]:
         """Return how much of a category was lost, by reason."""
         with self._lock:
-            return {reason: quantity for (reason, of), quantity in self._lost.items() if of == category}
+            return {reason: quantity for (reason, counted), quantity in self._lost.items() if counted == category}
 
     def reset_after_fork(self) -> None:
         self._open_books()

@@ -6,11 +6,12 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from bridge._internal.delivery.transport import Transport
+
 if TYPE_CHECKING:
     import httpx
 
     from bridge._internal.delivery.envelope import Envelope
-    from bridge._internal.delivery.transport import Transport
 
 logger = logging.getLogger("bridge.delivery")
 _TIMEOUT_S = 2.0
@@ -18,7 +19,7 @@ _FIRST_BACK_OFF_S = 1.0
 _LONGEST_BACK_OFF_S = 60.0
 
 
-class SpotlightTransport:
+class SpotlightTransport(Transport):
     """Sends each envelope to the local address as well, and then to the transport behind it, if there is one.
 
     The copy is a courtesy: it is neither retried nor counted, and after a failure none is tried for a while.
@@ -57,10 +58,11 @@ class SpotlightTransport:
             self._back_off_s = _FIRST_BACK_OFF_S
 
     def stop_retrying(self) -> None:
-        """Pass it on to the transport behind."""
-        stop = getattr(self.behind, "stop_retrying", None)
-        if stop is not None:
-            stop()
+        if self.behind is not None:
+            self.behind.stop_retrying()
+
+    def is_limited(self, category: str) -> bool:
+        return self.behind is not None and self.behind.is_limited(category)
 
     def flush(self, timeout: float | None) -> bool:
         """Flush the transport behind."""

@@ -8,9 +8,9 @@ import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from bridge._internal.delivery.quiet import in_quiet_context
 from bridge._internal.forking import reset_in_children
 from bridge._internal.guard import guard, report_fault
+from bridge._internal.local import in_untraced_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 DEFAULT_MAX_JOBS = 1000
 # How long jobs run on before other threads get their turn. Giving it after each costs a small job as much again.
 _YIELD_EVERY_S = 0.001
-
-
-def run_job(job: Job) -> None:
-    """Call the job."""
-    job()
 
 
 class _Marker(threading.Event):
@@ -48,7 +43,6 @@ class Worker:
     def __init__(
         self,
         name: str,
-        run: Callable[[Job], None] = run_job,
         *,
         max_jobs: int = DEFAULT_MAX_JOBS,
         max_weight: float = math.inf,
@@ -56,7 +50,6 @@ class Worker:
         tick_every_s: float = 5.0,
     ) -> None:
         self._name = name
-        self._run = run
         self._max_jobs = max_jobs
         self._max_weight = max_weight
         self._tick = tick  # called every so often, between jobs, once the thread has started
@@ -154,7 +147,7 @@ class Worker:
     def _has_thread(self) -> bool:
         if self._thread is not None:
             return True
-        target = in_quiet_context(self._work)
+        target = in_untraced_context(self._work)
         self._thread = threading.Thread(target=target, args=(self._queue,), name=self._name, daemon=True)
         try:
             self._thread.start()
@@ -196,7 +189,7 @@ class Worker:
     def _run_guarded(self, job: Job) -> None:
         try:
             with guard("delivery", "a background job failed"):
-                self._run(job)
+                job()
         except Exception as error:  # only where the guard lets faults through; the thread must live on
             threading.excepthook(
                 threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))

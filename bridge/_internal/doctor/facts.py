@@ -149,8 +149,8 @@ def _delivery(client: Client | None) -> dict[str, Any] | None:
         "dsn": dsn_facts(client.dsn),
         "transport": None if client.transport is None else full_name(client.transport),
         "spotlight": _without_userinfo(client.options.spotlight),
-        "sends": client.sends,
-        "spans": asdict(client.outcomes.accounting()),
+        "sends": client.sender.sends,
+        "spans": asdict(client.sender.outcomes.accounting()),
     }
 
 

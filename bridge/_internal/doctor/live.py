@@ -111,7 +111,7 @@ class Live:
 def gather(environ: Mapping[str, str] | None = None) -> Live:
     """Read what is in force now."""
     return Live(
-        client=cast("Client | None", active.client),
+        client=active.client,
         provider=global_tracer_provider(),
         propagator=held(propagate.get_global_textmap()),
         runtime=runtime_context(),

@@ -9,7 +9,6 @@ from opentelemetry.context.context import Context
 
 from bridge._internal.client import Client
 from bridge._internal.delivery.connection import Answer, Connection, UnreachableError, UnsendableError
-from bridge._internal.delivery.quiet import in_quiet_context
 from bridge._internal.delivery.rate_limits import (
     LIMITS_HEADER,
     RETRY_AFTER_HEADER,
@@ -19,6 +18,7 @@ from bridge._internal.delivery.rate_limits import (
 from bridge._internal.delivery.transport import request_headers
 from bridge._internal.doctor.problem import ERROR, WARNING, Problem
 from bridge._internal.guard import guard
+from bridge._internal.local import in_untraced_context
 from bridge._internal.options import resolve
 from bridge._internal.sampling.sampler import SentrySampler
 from bridge._internal.tracing.provider import TracerProvider
@@ -72,7 +72,7 @@ def send_tests(options: Options | None) -> tuple[list[Sent], list[Problem]]:
     connection = Connection(dsn.envelope_url, request_headers(dsn), options.http_client)
     sent: list[Sent] = []
     problems: list[Problem] = []
-    post = in_quiet_context(_post)
+    post = in_untraced_context(_post)
     try:
         for kind, envelope in _test_envelopes(options):
             one, wrong = post(connection, kind, envelope)
@@ -99,10 +99,10 @@ def _test_envelopes(options: Options) -> list[tuple[str, Envelope]]:
             {},
         )
     )
-    provider = TracerProvider(SentrySampler(1.0), options=client.options, sink=client, shutdown_on_exit=False)
+    provider = TracerProvider(SentrySampler(1.0), options=client.options, sink=client.sink, shutdown_on_exit=False)
     span = provider.get_tracer("bridge.doctor").start_span(TRANSACTION, context=Context())
     span.end()
-    client.capture_message(MESSAGE, "info")
+    client.errors.capture_message(MESSAGE, "info")
     client.flush(_WAIT_S)
     client.close()
     by_type = {item.type: envelope for envelope in made for item in envelope.items}

@@ -1,19 +1,32 @@
-"""AdoptedSpan: a span of somebody else's SDK provider that is part of a segment of ours."""
+"""AdoptedSpan: a span of another SDK provider that is part of one of our segments.
+
+What `SentrySpanProcessor` notes on the live span stands here, each name with the prefix `_bridge_`: the segment and the
+scopes, the parent, and for a local root the `AdoptedSpan` that its segment has as root.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, cast
 
-from bridge._internal.tracing.execution import execution
-from bridge._internal.tracing.span import ORIGIN_NATIVE, Span, SpanView, transaction_name_of
+from bridge._internal.context.scope import remembered_scopes
+from bridge._internal.foreign.span_view import SpanView
+from bridge._internal.tracing.segment import SegmentMember, execution, segment_of
+from bridge._internal.tracing.span import ORIGIN_NATIVE, Span, parent_span_id_of, transaction_name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from opentelemetry import trace as trace_api
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import Event
     from opentelemetry.sdk.trace import Span as SdkSpan
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import Link, SpanKind, Status
+    from opentelemetry.util import types
 
-    from bridge._internal.context.scope import ScopeData
+    from bridge._internal.context.scope import ScopeData, Scopes
+    from bridge._internal.tracing.finished_span import EndedSpan, FinishedSpan
+    from bridge._internal.tracing.segment import Segment
 
 
 class AdoptedSpan(SpanView):
@@ -28,10 +41,9 @@ class AdoptedSpan(SpanView):
     def __init__(self, span: SdkSpan) -> None:
         super().__init__(span)
         self._sdk_span = span
-        noted: Any = span
-        self.segment = noted.segment
-        self._bridge_scopes = noted._bridge_scopes
-        self._parent_span_id = noted._parent_span_id
+        self._bridge_segment = segment_of(span)
+        self._bridge_scopes = remembered_scopes(span)
+        self._parent_span_id = parent_span_id_of(span)
 
     @property
     def name(self) -> str:
@@ -44,7 +56,7 @@ class AdoptedSpan(SpanView):
         return self._sdk_span.kind
 
     @property
-    def attributes(self) -> Mapping[str, Any]:
+    def attributes(self) -> Mapping[str, types.AttributeValue]:
         """The span's attributes."""
         return self._sdk_span.attributes or {}
 
@@ -64,7 +76,7 @@ class AdoptedSpan(SpanView):
         return self._sdk_span.end_time
 
     @property
-    def events(self) -> Sequence[Any]:
+    def events(self) -> Sequence[Event]:
         """The span's events."""
         return self._sdk_span.events
 
@@ -74,12 +86,12 @@ class AdoptedSpan(SpanView):
         return self._sdk_span.links
 
     @property
-    def resource(self) -> Any:
+    def resource(self) -> Resource:
         """What the span's process is."""
         return self._sdk_span.resource
 
     @property
-    def instrumentation_scope(self) -> Any:
+    def instrumentation_scope(self) -> InstrumentationScope | None:
         """What made the span."""
         return self._sdk_span.instrumentation_scope
 
@@ -89,11 +101,45 @@ class AdoptedSpan(SpanView):
 
     def note_own_scope(self, data: ScopeData) -> None:
         """Take what the root's own block wrote to its current scope."""
-        segment = self.segment
+        segment = self._bridge_segment
         if segment is not None and self.is_local_root and segment.execution == execution():
             segment.own_scope = data
 
 
-def readable(spans: Sequence[Any]) -> list[Any]:
+class _Notes(SegmentMember, Protocol):
+    """What is noted on a live span of another provider."""
+
+    _bridge_scopes: Scopes | None
+    _bridge_parent: trace_api.Span | None
+    _bridge_root: AdoptedSpan
+    _bridge_note_own_scope: Callable[[ScopeData], None]
+
+
+def note_membership(span: SdkSpan, segment: Segment, scopes: Scopes | None, parent: trace_api.Span | None) -> None:
+    """Note on a span that has started what it belongs to; the first of a segment becomes its root."""
+    notes = cast("_Notes", span)
+    notes._bridge_segment = segment
+    notes._bridge_scopes = scopes
+    notes._bridge_parent = parent  # while a span is held its root is, to which its segment refers weakly
+    if segment.was_opened:
+        if segment.collects:
+            with segment.lock:
+                segment.started += 1
+        return
+    root = AdoptedSpan(span)
+    notes._bridge_root = root
+    notes._bridge_note_own_scope = root.note_own_scope
+    segment.open(root, lambda: root)
+
+
+def adopted_root(span: SdkSpan) -> AdoptedSpan | None:
+    """Return a span as its segment's root; `None` if it is not the root."""
+    root: AdoptedSpan | None = getattr(span, "_bridge_root", None)
+    return root
+
+
+def finished_spans(spans: Sequence[EndedSpan]) -> list[FinishedSpan]:
     """Return finished spans as payloads are made of them: those of other providers read as ours."""
-    return [span if isinstance(span, Span) else AdoptedSpan(span) for span in spans]
+    return [
+        cast("FinishedSpan", span) if isinstance(span, Span) else AdoptedSpan(cast("SdkSpan", span)) for span in spans
+    ]

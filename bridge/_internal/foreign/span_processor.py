@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import TraceFlags
 
 from bridge._internal import active
-from bridge._internal.context import scope as scopes_of
-from bridge._internal.foreign.adopted_span import AdoptedSpan
+from bridge._internal.context.context_values import active_span
+from bridge._internal.context.scope import current_scopes, find_scopes
+from bridge._internal.foreign.adopted_span import AdoptedSpan, adopted_root, note_membership
 from bridge._internal.guard import guard
 from bridge._internal.options import Options
-from bridge._internal.otel_private import RANDOM_TRACE_FLAG, SPAN_KEY, sampler_of_span
-from bridge._internal.sampling.foreign_sampler import follow
+from bridge._internal.otel_private import RANDOM_TRACE_FLAG, sampler_of_span
+from bridge._internal.sampling.decision import Decision
+from bridge._internal.sampling.foreign_sampler import foreign_decision
 from bridge._internal.sampling.sampler import sample_rand_for
-from bridge._internal.sampling.upstream import upstream_of
+from bridge._internal.sampling.upstream import RemoteSpan, upstream_of
 from bridge._internal.tracing.error_origin import note_span_of_error
-from bridge._internal.tracing.segment import Decision, Segment
-from bridge._internal.tracing.span import REQUEST_KINDS, RecordingSpan, RemoteSpan, parent_of
+from bridge._internal.tracing.segment import Segment, SegmentSink, segment_of
+from bridge._internal.tracing.span import REQUEST_KINDS, RecordingSpan
 
 if TYPE_CHECKING:
+    from opentelemetry import trace as trace_api
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import Span as SdkSpan
 
     from bridge._internal.sampling.upstream import Upstream
-    from bridge._internal.tracing.segment import SegmentSink
 
 
 class SentrySpanProcessor(SpanProcessor):
@@ -62,65 +64,51 @@ class SentrySpanProcessor(SpanProcessor):
         """Where segments go: the one that was given, else the active client."""
         if self._options is not None:
             return self._sink
-        return cast("SegmentSink | None", active.client)
+        return None if active.client is None else active.client.sink
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         """Note on the span which segment and which scopes it belongs to."""
         if isinstance(span, RecordingSpan):
             return
         try:
-            where = context_api.get_current() if parent_context is None else parent_context
-            self._adopt(span, where, is_current=parent_context is None)
+            context = context_api.get_current() if parent_context is None else parent_context
+            self._adopt(span, context, is_current=parent_context is None)
         except Exception as error:
             with guard("capture", "the start of a span of another provider could not be noted"):
                 raise error
 
-    def _adopt(self, span: Any, where: Context, *, is_current: bool) -> None:
-        parent: Any = where.get(SPAN_KEY)
-        segment: Segment | None = getattr(parent, "segment", None)
-        scopes = scopes_of.find(where)
+    def _adopt(self, span: SdkSpan, context: Context, *, is_current: bool) -> None:
+        parent = active_span(context)
+        segment = segment_of(parent)
+        scopes = find_scopes(context)
         if segment is None:
-            segment = self._root(span, parent_of(where), where, is_current=is_current)
+            segment = self._root(span, parent, context, is_current=is_current)
             scopes = segment.scopes
         elif segment.closed:
             segment = segment.follow_up(scopes)
-        span.segment = segment
-        span._bridge_scopes = scopes
-        above = span.parent
-        span._parent_span_id = None if above is None else above.span_id
-        span.is_local_root = False
-        span._bridge_parent = parent  # while a span is held its root is, to which its segment refers weakly
-        if not segment.was_opened:
-            root = AdoptedSpan(span)
-            span._bridge_root = root
-            span._note_own_scope = root.note_own_scope
-            span.is_local_root = True
-            segment.open(root, lambda: root)
-        elif segment.collects:
-            with segment.lock:
-                segment.started += 1
+        note_membership(span, segment, scopes, parent)
         if segment.sends and segment.options.capture_span_exceptions and segment.sink is not None:
             _capture_recorded_exceptions(span, segment.sink)
 
-    def _root(self, span: Any, parent: Any, where: Context, *, is_current: bool) -> Segment:
-        options, context = self.options, span.get_span_context()
-        scopes = scopes_of.of(None if is_current or where is context_api.get_current() else where)
+    def _root(self, span: SdkSpan, parent: trace_api.Span | None, context: Context, *, is_current: bool) -> Segment:
+        options, span_context = self.options, span.get_span_context()
+        scopes = current_scopes(None if is_current or context is context_api.get_current() else context)
         if span.kind in REQUEST_KINDS:
             scopes = scopes.for_root_of_request(parent if isinstance(parent, RemoteSpan) else None)
         upstream = None if parent is None else upstream_of(parent)
         if upstream is None:
-            scopes.propagation.adopt(lambda: int(context.trace_id))
+            scopes.propagation.adopt(lambda: int(span_context.trace_id))
         sink = self.sink
         decision = _decision(span, upstream, options)
         if decision.sampled is False and sink is not None:
             sink.root_not_sampled(decision)
         return Segment(
-            context.trace_id,
+            span_context.trace_id,
             decision,
             scopes,
             options,
             sink,
-            context.trace_flags & RANDOM_TRACE_FLAG,
+            span_context.trace_flags & RANDOM_TRACE_FLAG,
             upstream,
         )
 
@@ -128,46 +116,46 @@ class SentrySpanProcessor(SpanProcessor):
         """Take the span into its segment."""
         if isinstance(span, RecordingSpan):
             return
-        noted: Any = span
         try:
-            segment: Segment | None = getattr(noted, "segment", None)
+            segment = segment_of(span)
             if segment is None:
                 return
+            root = adopted_root(span)
             with segment.lock:
-                kept = not noted.is_local_root and segment.keep(noted)
+                kept = root is None and segment.keep(span)
             if not kept:
-                segment.take(noted._bridge_root if noted.is_local_root else AdoptedSpan(span))
+                segment.take(AdoptedSpan(span) if root is None else root)
         except Exception as error:
             with guard("capture", "a span of another provider could not be taken"):
                 raise error
 
 
-def _capture_recorded_exceptions(span: Any, sink: SegmentSink) -> None:
+def _capture_recorded_exceptions(span: SdkSpan, sink: SegmentSink) -> None:
     """Have exceptions that are recorded on this span sent; there is no hook of the SDK's that is given them."""
     find_span = weakref.ref(span)  # what stands on a span must not keep it
 
-    def record_exception(exception: BaseException, *arguments: Any, **named: Any) -> None:
+    def record_exception(exception: BaseException, *arguments: Any, **keywords: Any) -> None:
         recording = find_span()
         assert recording is not None  # it is the one that this was called on
-        type(recording).record_exception(recording, exception, *arguments, **named)
+        type(recording).record_exception(recording, exception, *arguments, **keywords)
         with guard("capture", "a recorded exception could not be captured"):
             note_span_of_error(exception, recording)
             sink.exception_recorded(exception)
 
-    span.record_exception = record_exception
+    vars(span)["record_exception"] = record_exception  # shadows the method of this span alone
 
 
-def _decision(span: Any, upstream: Upstream | None, options: Options) -> Decision:
-    """Return what the provider's sampler decided; with tracing off nothing is sent, whatever it did."""
-    context = span.get_span_context()
+def _decision(span: SdkSpan, upstream: Upstream | None, options: Options) -> Decision:
+    """Return what the provider's sampler decided; with tracing off nothing is sent in any case."""
+    span_context = span.get_span_context()
     if not options.tracing_enabled:
         sampled = None if upstream is None else upstream.sampled
-        return Decision(sampled, sample_rand_for(context.trace_id, upstream), record=False)
-    return follow(
-        bool(context.trace_flags & TraceFlags.SAMPLED),
-        trace_id=context.trace_id,
+        return Decision(sampled, sample_rand_for(span_context.trace_id, upstream), record=False)
+    return foreign_decision(
+        bool(span_context.trace_flags & TraceFlags.SAMPLED),
+        trace_id=span_context.trace_id,
         upstream=upstream,
         sampler=sampler_of_span(span),
-        trace_state=context.trace_state,
+        trace_state=span_context.trace_state,
         record=True,
     )

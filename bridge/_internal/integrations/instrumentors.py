@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import wrapt
 from opentelemetry.context.context import Context
 
-from bridge._internal.context.scope import attached
+from bridge._internal.context.context_values import attached
 from bridge._internal.forking import no_fork, reset_in_children
 from bridge._internal.guard import guard
 from bridge._internal.integrations.apps import Applications

@@ -8,19 +8,20 @@ from opentelemetry import baggage
 from opentelemetry import context as context_api
 from opentelemetry.context.context import Context
 from opentelemetry.propagators.textmap import Getter, TextMapPropagator, default_getter, default_setter
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 
 from bridge._internal import active
-from bridge._internal.context import scope as scopes_of
-from bridge._internal.context.scope import SCOPES_KEY, Scopes, put, with_scopes, without_span
+from bridge._internal.context.context_values import active_span, with_span, without_span
+from bridge._internal.context.scope import SCOPES_KEY, Scopes, base_scopes, find_scopes, remember_scopes, with_scopes
 from bridge._internal.guard import guard, report_fault
 from bridge._internal.options import Options
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG, SPAN_KEY
-from bridge._internal.propagation.continuation import may_continue
 from bridge._internal.propagation.trace_link import link_of
-from bridge._internal.sampling.upstream import Upstream, upstream_from_w3c
+from bridge._internal.sampling.upstream import RemoteSpan, Upstream, upstream_from_w3c
 from bridge._internal.semantics.inference import outgoing_url
-from bridge._internal.tracing.span import RemoteSpan, parent_of
+from bridge._internal.tracing.light_spans import FoldedSpan, NoOpSpan, UnsampledSpan
+from bridge._internal.tracing.segment import segment_of
 from bridge._internal.tracing.suppression import is_suppressed
 from bridge._internal.wire.baggage import BAGGAGE, SENTRY_PREFIX, Dsc, merge_baggage, split_baggage, split_reencoded
 from bridge._internal.wire.carrier import (
@@ -51,11 +52,19 @@ class SentryPropagator(TextMapPropagator):
 
     What it wraps runs first, into a carrier of our own, and the result is written once: so nothing depends on an
     order, user baggage and `traceparent` stay, and no header is ever written twice. Never raises.
+
+    It goes by the options that it is given, else by those of the active client.
     """
 
-    def __init__(self, wrapped: TextMapPropagator | None = None) -> None:
+    def __init__(self, wrapped: TextMapPropagator | None = None, *, options: Options | None = None) -> None:
         self.wrapped = wrapped
+        self._options = options
         self._targets: tuple[Options, Targets | None] | None = None
+
+    @property
+    def options(self) -> Options:
+        """Those that were given, else those of the active client."""
+        return self._options or active.options() or _DEFAULTS
 
     @property
     def fields(self) -> set[str]:
@@ -69,61 +78,63 @@ class SentryPropagator(TextMapPropagator):
         setter: Setter[CarrierT] = default_setter,
     ) -> None:
         """Write the headers of the trace that the Context, or the current one, belongs to."""
-        where = context_api.get_current() if context is None else context
+        is_current = context is None
+        if context is None:
+            context = context_api.get_current()
         with guard("propagation", "headers could not be written"):
             present = written_headers(carrier)
-            if (written := present.get(SENTRY_TRACE)) and not _is_passed_on(written, carrier, where):
+            if (written := present.get(SENTRY_TRACE)) and not _is_forwarded(written, carrier, context):
                 return
-            headers = self.headers_of_others(where)
-            self._add_sentry_headers(headers, where, present, is_current=context is None)
+            headers = self.headers_of_others(context)
+            self._add_sentry_headers(headers, context, present, is_current=is_current)
             if written and SENTRY_TRACE not in headers:  # passed on to where ours do not go
                 return
             signed = signed_headers(present.get(AUTHORIZATION, ""))
             for name, value in headers.items():
                 if not signed or name.lower() not in signed:
                     setter.set(carrier, name, value)
-            span = parent_of(where)
+            span = active_span(context)
             if active.guest is not None and span is not None and SENTRY_TRACE in headers:
                 active.guest.headers_written(span)
 
-    def headers_of_others(self, where: Context) -> dict[str, str]:
+    def headers_of_others(self, context: Context) -> dict[str, str]:
         """Return what the propagators that this one wraps write of a Context: W3C's headers, and the user's baggage."""
         headers: dict[str, str] = {}
         if self.wrapped is not None:
             try:
-                self.wrapped.inject(headers, where, default_setter)
-            except Exception as error:  # somebody else's propagator
+                self.wrapped.inject(headers, context, default_setter)
+            except Exception as error:  # another propagator
                 report_fault("propagation", "a wrapped propagator raised when it injected", error)
         return headers
 
     def _add_sentry_headers(
-        self, headers: dict[str, str], where: Context, present: dict[str, str], *, is_current: bool
+        self, headers: dict[str, str], context: Context, present: dict[str, str], *, is_current: bool
     ) -> None:
-        options = active.options() or _DEFAULTS
+        options = self.options
         theirs = (present.get(BAGGAGE, ""), headers.get(BAGGAGE, ""))
-        if is_suppressed(where) or not self._is_target(where, options):
-            _take_out_sentry(headers)
+        if is_suppressed(context) or not self._is_target(context, options):
+            _remove_sentry_members(headers)
             if baggage := merge_baggage("", *theirs):
                 headers[BAGGAGE] = baggage
             return
-        link = link_of(where, options, is_current=is_current)
+        link = link_of(context, options, is_current=is_current)
         headers[SENTRY_TRACE] = format_sentry_trace(link.trace_id, link.span_id, link.sampled)
         if baggage := merge_baggage(link.dsc.text, *theirs):
             headers[BAGGAGE] = baggage
         if link.state and TRACEPARENT in headers:
-            _put_our_member(headers, link.state)
+            _set_sentry_member(headers, link.state)
 
-    def _is_target(self, where: Context, options: Options) -> bool:
+    def _is_target(self, context: Context, options: Options) -> bool:
         """Match the URL of a CLIENT span; what has none (a message, a job, our own URL as a server) is always one."""
         targets = self._targets_of(options)
         if targets is None:
             return True
-        span: Any = parent_of(where)
-        if getattr(span, "silent", False):
+        span = active_span(context)
+        if type(span) is NoOpSpan and not span.propagates:
             return False
         url = ""
-        if getattr(span, "kind", None) is SpanKind.CLIENT:
-            url = outgoing_url(getattr(span, "attributes", None) or {}) or ""
+        if isinstance(span, ReadableSpan | UnsampledSpan | FoldedSpan) and span.kind is SpanKind.CLIENT:
+            url = outgoing_url(span.attributes or {}) or ""
         return targets.matches(url) if url else targets.any
 
     def _targets_of(self, options: Options) -> Targets | None:
@@ -157,23 +168,23 @@ class SentryPropagator(TextMapPropagator):
             return self._continue(before, extracted, header, dsc, from_nothing=context is None)
         return extracted
 
-    def _wrapped_extract(self, carrier: Any, context: Context | None, getter: Any) -> Context:
+    def _wrapped_extract(self, carrier: object, context: Context | None, getter: _TextGetter) -> Context:
         if self.wrapped is not None:
             try:
                 return self.wrapped.extract(carrier, context, getter)
-            except Exception as error:  # somebody else's propagator, which took offence at a header
+            except Exception as error:  # another propagator, given a header that it cannot read
                 report_fault("propagation", "a wrapped propagator raised when it extracted", error)
         return Context() if context is None else context
 
     def _continue(
         self, before: Context, extracted: Context, header: SentryTrace | None, dsc: Dsc, *, from_nothing: bool
     ) -> Context:
-        options = active.options() or _DEFAULTS
+        options = self.options
         w3c = _w3c_parent(before, extracted)
         extracted = _without_sentry_baggage(extracted)
-        base = scopes_of.find(extracted)
+        base = find_scopes(extracted)
         if base is None and from_nothing:
-            base = scopes_of.find(context_api.get_current())
+            base = find_scopes(context_api.get_current())
         if header is None and w3c is None:
             if from_nothing and active.guest is not None and active.guest.has_begun(context_api.get_current()):
                 return _with_what_is_active(extracted)
@@ -187,19 +198,26 @@ class SentryPropagator(TextMapPropagator):
         return _forked(extracted, remote, base)
 
 
-def _is_continued_by(where: Context, remote: RemoteSpan) -> bool:
+def _is_continued_by(context: Context, remote: RemoteSpan) -> bool:
     """Whether the local root that is active in a Context is the child of this upstream's span."""
-    root: Any = getattr(getattr(where.get(SPAN_KEY), "segment", None), "root", None)
-    if root is None or root._parent_span_id is None:
+    segment = segment_of(active_span(context))
+    if segment is None or segment.upstream_span_id is None:
         return False
     upstream = remote.get_span_context()
-    return (root.segment.trace_id, root._parent_span_id) == (upstream.trace_id, upstream.span_id)
+    return (segment.trace_id, segment.upstream_span_id) == (upstream.trace_id, upstream.span_id)
 
 
 def _with_what_is_active(extracted: Context) -> Context:
     """Return the Context in force, with what else was extracted: the user's baggage."""
     others = {key: value for key, value in extracted.items() if key not in (SPAN_KEY, SCOPES_KEY)}
     return Context({**context_api.get_current(), **others})
+
+
+def may_continue(baggage_org_id: str | None, own_org_id: str | None, strict: bool) -> bool:
+    """Compare the organisation in the baggage with our own; `strict` also wants both or neither to be known."""
+    if baggage_org_id and own_org_id:
+        return baggage_org_id == own_org_id
+    return not strict or not (baggage_org_id or own_org_id)
 
 
 class _NothingExtracted(Context):
@@ -212,13 +230,13 @@ class _NothingExtracted(Context):
         return False
 
 
-def _is_passed_on(written: str, carrier: Any, where: Context) -> bool:
-    """Whether the header on a carrier is the one that was continued here: somebody sends on what a request brought.
+def _is_forwarded(written: str, carrier: object, context: Context) -> bool:
+    """Whether the header on a carrier is the one continued here: the program forwards its request's headers.
 
     A job that is retried is such a one. Its header is replaced where the carrier has it under the very name, so that
     none is written twice.
     """
-    scopes = scopes_of.find(where)
+    scopes = find_scopes(context)
     remote = None if scopes is None else scopes.propagation.remote
     header = parse_sentry_trace(written)
     if remote is None or header is None or isinstance(carrier, list | tuple) or SENTRY_TRACE not in as_mapping(carrier):
@@ -227,7 +245,7 @@ def _is_passed_on(written: str, carrier: Any, where: Context) -> bool:
     return (header.trace_id, header.span_id) == (continued.trace_id, continued.span_id)
 
 
-def _baggage(carrier: Any, getter: Any, *, reencoded: bool) -> tuple[Dsc, Any]:
+def _baggage(carrier: object, getter: Getter[Any], *, reencoded: bool) -> tuple[Dsc, _TextGetter]:
     """Return the DSC, and a getter that shows the members of others only: the DSC is no baggage of the user's."""
     header = _header(carrier, BAGGAGE, getter) or ""
     if SENTRY_PREFIX not in header:
@@ -237,7 +255,7 @@ def _baggage(carrier: Any, getter: Any, *, reencoded: bool) -> tuple[Dsc, Any]:
 
 
 class _TextGetter(Getter[Any]):
-    """A framework's getter, which gives every header that we know as one text, whatever is in the carrier.
+    """A framework's getter, which gives every header that we know as one text, however the carrier holds it.
 
     OpenTelemetry's propagators raise at anything else, at a lone surrogate too, and take the others along.
     """
@@ -246,7 +264,7 @@ class _TextGetter(Getter[Any]):
         self._getter = getter
         self._baggage = baggage
 
-    def get(self, carrier: Any, key: str) -> list[str] | None:
+    def get(self, carrier: object, key: str) -> list[str] | None:
         if key not in READ:
             return self._getter.get(carrier, key)
         text = self._baggage if key == BAGGAGE else _header(carrier, key, self._getter)
@@ -254,7 +272,7 @@ class _TextGetter(Getter[Any]):
             return None
         return [text if text.isascii() else text.encode("utf-8", "replace").decode()]
 
-    def keys(self, carrier: Any) -> list[str]:
+    def keys(self, carrier: object) -> list[str]:
         return self._getter.keys(carrier)
 
 
@@ -306,15 +324,15 @@ def _flags_beside(header: SentryTrace, w3c: SpanContext | None, *, decides_twice
 
 
 def _dsc_of_trace(dsc: Dsc, trace_id: int) -> Dsc:
-    """Drop a DSC that belongs to another trace: somebody passed on a stale baggage."""
-    told = dsc.get("trace_id")
-    return dsc if told is None or told == f"{trace_id:032x}" else Dsc()
+    """Drop a DSC that belongs to another trace: a stale baggage that was forwarded."""
+    dsc_trace_id = dsc.get("trace_id")
+    return dsc if dsc_trace_id is None or dsc_trace_id == f"{trace_id:032x}" else Dsc()
 
 
 def _w3c_parent(before: Context, extracted: Context) -> SpanContext | None:
     """Return the remote parent that a wrapped propagator found in the headers, if it found one."""
-    span = parent_of(extracted)
-    if span is None or span is parent_of(before):
+    span = active_span(extracted)
+    if span is None or span is active_span(before):
         return None
     context = span.get_span_context()
     return context if context.is_valid and context.is_remote else None
@@ -322,17 +340,18 @@ def _w3c_parent(before: Context, extracted: Context) -> SpanContext | None:
 
 def _forked(context: Context, remote: RemoteSpan | None, base: Scopes | None) -> Context:
     """Put a fork of the isolation scope in a Context: extracting headers is where a request or a job begins."""
-    before = base or scopes_of.base_scopes()
+    before = base or base_scopes()
     if remote is None:
         return with_scopes(context, before.fork(context.get(SPAN_KEY), for_request=True))
     # What the scopes know of the upstream does not know the scopes: a cycle would wait for the garbage collector.
-    scopes = remote._bridge_scopes = before.fork(None, remote.without_scopes(), for_request=True)
-    return with_scopes(put(context, SPAN_KEY, remote), scopes)
+    scopes = before.fork(None, remote.without_scopes(), for_request=True)
+    remember_scopes(remote, scopes)
+    return with_scopes(with_span(context, remote), scopes)
 
 
-def _header(carrier: Any, name: str, getter: Any) -> str | None:
+def _header(carrier: object, name: str, getter: Getter[Any]) -> str | None:
     """Read a header through the getter that the framework brought, else from any kind of mapping."""
-    found: Any = None
+    found: object = None
     try:
         found = getter.get(carrier, name)
     except Exception as error:  # a framework's getter, given a carrier that it does not know
@@ -342,13 +361,13 @@ def _header(carrier: Any, name: str, getter: Any) -> str | None:
     return read_header(as_mapping(carrier), name)
 
 
-def _put_our_member(headers: dict[str, str], member: str) -> None:
+def _set_sentry_member(headers: dict[str, str], member: str) -> None:
     """Say our decision in the trace state of a span that another provider made."""
     others = [pair for pair in parse_tracestate(headers.get(TRACESTATE, "")) if pair[0] != SENTRY_MEMBER]
     headers[TRACESTATE] = format_tracestate([(SENTRY_MEMBER, member), *others])
 
 
-def _take_out_sentry(headers: dict[str, str]) -> None:
+def _remove_sentry_members(headers: dict[str, str]) -> None:
     state = headers.get(TRACESTATE)
     if state:
         kept = [(key, value) for key, value in parse_tracestate(state) if key != SENTRY_MEMBER]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from bridge._internal.context import scope as scopes_of
+from bridge._internal.context.context_values import active_span
+from bridge._internal.context.scope import current_scopes
+from bridge._internal.sampling.decision import base_dsc, format_sampled
 from bridge._internal.sampling.sampler import sample_rand_for
 from bridge._internal.sampling.upstream import upstream_of
-from bridge._internal.tracing.segment import format_flag, surrounding_dsc
-from bridge._internal.tracing.span import parent_of
+from bridge._internal.tracing.segment import segment_of
+from bridge._internal.tracing.span import parent_span_id_of
 from bridge._internal.wire.tracestate import SENTRY_MEMBER
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
+    from opentelemetry.trace import Span
 
     from bridge._internal.context.propagation_context import PropagationContext
     from bridge._internal.options import Options
     from bridge._internal.sampling.upstream import Sampled, Upstream
+    from bridge._internal.tracing.segment import Segment
     from bridge._internal.wire.baggage import Dsc
 
 
@@ -31,57 +35,53 @@ class TraceLink(NamedTuple):
     parent_span_id: int | None
     sampled: Sampled
     dsc: Dsc
-    span: Any = None
+    span: Span | None = None
     state: str | None = None
 
 
-def link_of(where: Context, options: Options, *, is_current: bool = False) -> TraceLink:
+def link_of(context: Context, options: Options, *, is_current: bool = False) -> TraceLink:
     """Return the trace that a Context belongs to: its span's, else the one that surrounds it.
 
     Asking freezes the DSC of a trace that starts here.
     """
-    span: Any = parent_of(where)
-    segment = getattr(span, "segment", None)
-    if segment is not None:
-        return link_of_span(span)
+    span = active_span(context)
+    if span is not None and (segment := segment_of(span)) is not None:
+        return link_of_span(span, segment)
     upstream = None if span is None else upstream_of(span)
-    if upstream is None:
-        return _surrounding(scopes_of.of(None if is_current else where).propagation, options)
-    context = span.get_span_context()
-    if context.is_remote:
-        propagation = scopes_of.of(None if is_current else where).propagation
-        return _continued(upstream, propagation.span_id, context.span_id, options)
-    parent = getattr(span, "parent", None)
-    parent_span_id = None if parent is None else parent.span_id
-    return _continued(upstream, context.span_id, parent_span_id, options, span)
+    if span is None or upstream is None:
+        return _link_without_span(current_scopes(None if is_current else context).propagation, options)
+    span_context = span.get_span_context()
+    if span_context.is_remote:
+        propagation = current_scopes(None if is_current else context).propagation
+        return _continued_link(upstream, propagation.span_id, span_context.span_id, options)
+    return _continued_link(upstream, span_context.span_id, parent_span_id_of(span), options, span)
 
 
-def link_of_span(span: Any) -> TraceLink:
-    """Return the trace of a local span of ours."""
-    segment = span.segment
+def link_of_span(span: Span, segment: Segment) -> TraceLink:
+    """Return the trace of a span that belongs to a segment."""
     context = span.get_span_context()
     state = None if SENTRY_MEMBER in context.trace_state else segment.trace_state().get(SENTRY_MEMBER)
     return TraceLink(
-        context.trace_id, context.span_id, span._parent_span_id, segment.sampled, segment.dsc(), span, state
+        context.trace_id, context.span_id, parent_span_id_of(span), segment.sampled, segment.dsc(), span, state
     )
 
 
-def _surrounding(propagation: PropagationContext, options: Options) -> TraceLink:
-    if propagation.remote is not None:
-        upstream: Upstream = propagation.remote.upstream
+def _link_without_span(propagation: PropagationContext, options: Options) -> TraceLink:
+    upstream = None if propagation.remote is None else upstream_of(propagation.remote)
+    if propagation.remote is not None and upstream is not None:
         parent_span_id = propagation.remote.get_span_context().span_id
-        return _continued(upstream, propagation.span_id, parent_span_id, options)
+        return _continued_link(upstream, propagation.span_id, parent_span_id, options)
     trace_id = propagation.trace_id
-    dsc = surrounding_dsc(trace_id, sample_rand_for(trace_id, None), options)
+    dsc = base_dsc(trace_id, sample_rand_for(trace_id, None), options)
     return TraceLink(trace_id, propagation.span_id, None, None, dsc)
 
 
-def _continued(
-    upstream: Upstream, span_id: int, parent_span_id: int | None, options: Options, span: Any = None
+def _continued_link(
+    upstream: Upstream, span_id: int, parent_span_id: int | None, options: Options, span: Span | None = None
 ) -> TraceLink:
     dsc = upstream.dsc
     if dsc is None:
-        dsc = surrounding_dsc(upstream.trace_id, sample_rand_for(upstream.trace_id, upstream), options)
-        if span is not None and upstream.sampled is not None:  # dropped by somebody else's provider
-            dsc["sampled"] = format_flag(upstream.sampled)
+        dsc = base_dsc(upstream.trace_id, sample_rand_for(upstream.trace_id, upstream), options)
+        if span is not None and upstream.sampled is not None:  # dropped by another provider
+            dsc["sampled"] = format_sampled(upstream.sampled)
     return TraceLink(upstream.trace_id, span_id, parent_span_id, upstream.sampled, dsc, span)

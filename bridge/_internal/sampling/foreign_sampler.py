@@ -8,8 +8,8 @@ from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
 from opentelemetry.sdk.trace.sampling import ParentBased, StaticSampler, TraceIdRatioBased
 
 from bridge._internal.otel_private import root_sampler
+from bridge._internal.sampling.decision import Decision
 from bridge._internal.sampling.sampler import randomness_of
-from bridge._internal.tracing.segment import Decision
 from bridge._internal.wire.sample_rand import backfill_sample_rand, format_sample_rand
 from bridge._internal.wire.tracestate import (
     OTEL_MEMBER,
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 _STATIC_RATES = {"AlwaysOnSampler": 1.0, "AlwaysOffSampler": 0.0}
 
 
-def rate_of(sampler: Sampler | None, *, at_head: bool) -> float | None:
+def sampler_rate(sampler: Sampler | None, *, at_head: bool) -> float | None:
     """Return the rate that a sampler keeps heads, or continued traces, at; `None` where it cannot be known."""
     if isinstance(sampler, TraceIdRatioBased):
         return sampler.rate
     if isinstance(sampler, StaticSampler):
         return _STATIC_RATES.get(sampler.get_description())
     if isinstance(sampler, ParentBased) and at_head:
-        return rate_of(root_sampler(sampler), at_head=True)
+        return sampler_rate(root_sampler(sampler), at_head=True)
     return None
 
 
-def follow(
+def foreign_decision(
     sampled: bool,
     *,
     trace_id: int,
@@ -59,10 +59,10 @@ def follow(
     rand, bits = randomness_of(trace_id, upstream)[:2]
     if upstream is not None and upstream.sampled is sampled:
         return Decision(sampled, rand, upstream.sample_rate, record=record, trace_state=trace_state)
-    told_rate, told_rand = _told(trace_state)
-    rate = rate_of(sampler, at_head=upstream is None) if told_rate is None else told_rate
+    written_rate, written_rand = _numbers_in(trace_state)
+    rate = sampler_rate(sampler, at_head=upstream is None) if written_rate is None else written_rate
     if upstream is None:
-        rand = told_rand or rand
+        rand = written_rand or rand
         if rate is not None and (float(rand) < rate) is not sampled:
             agreeing = backfill_sample_rand(bits, sampled, rate)
             rand, rate = (rand, None) if agreeing is None else (format_sample_rand(agreeing), rate)
@@ -71,7 +71,7 @@ def follow(
     return Decision(sampled, rand, rate, overrides=True, record=record, trace_state=trace_state)
 
 
-def _told(trace_state: TraceState | None) -> tuple[float | None, str | None]:
+def _numbers_in(trace_state: TraceState | None) -> tuple[float | None, str | None]:
     """Return rate and rand as a sampler of ours, or one of OpenTelemetry's consistent ones, wrote them."""
     members: Mapping[str, str] = trace_state or {}
     ours = parse_sentry_member(members.get(SENTRY_MEMBER) or "")
@@ -81,9 +81,11 @@ def _told(trace_state: TraceState | None) -> tuple[float | None, str | None]:
     return None if threshold is None else rate_for_threshold(threshold), None
 
 
-def decision_of(result: SamplingResult, sampler: Sampler, trace_id: int, upstream: Upstream | None) -> Decision:
+def decision_from_result(
+    result: SamplingResult, sampler: Sampler, trace_id: int, upstream: Upstream | None
+) -> Decision:
     """Return what another sampler's result for a local root means: one decision for both sides."""
-    return follow(
+    return foreign_decision(
         result.decision is OtelDecision.RECORD_AND_SAMPLE,
         trace_id=trace_id,
         upstream=upstream,
@@ -93,7 +95,7 @@ def decision_of(result: SamplingResult, sampler: Sampler, trace_id: int, upstrea
     )
 
 
-def side_by_side(ours: Decision, result: SamplingResult) -> Decision:
+def independent_decisions(ours: Decision, result: SamplingResult) -> Decision:
     """Return two decisions: Sentry's, and another sampler's on what OpenTelemetry records and flags."""
     return Decision(
         ours.sampled,

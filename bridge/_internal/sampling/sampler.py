@@ -11,8 +11,8 @@ from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
 from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 
 from bridge._internal.guard import report_fault
+from bridge._internal.sampling.decision import Decision, trace_state_for
 from bridge._internal.sampling.upstream import Sampled, Upstream, upstream_of
-from bridge._internal.tracing.segment import Decision, trace_state_for
 from bridge._internal.wire.sample_rand import (
     RANDOM_BITS,
     agreeing_sample_rand,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _RANDOM_MASK = (1 << RANDOM_BITS) - 1
 _SIX_DECIMALS = 1_000_000
-_NO_ATTRIBUTES: Mapping[str, Any] = {}
+_NO_ATTRIBUTES: Mapping[str, object] = {}
 
 
 @dataclass(slots=True)
@@ -70,13 +70,13 @@ def randomness_of(trace_id: int, upstream: Upstream | None) -> Randomness:
     the bits, where there is no `rv`.
     """
     ot = None if upstream is None else upstream.ot
-    told = None if ot is None else ot.random_value
-    bits = trace_id & _RANDOM_MASK if told is None else told
+    random_value = None if ot is None else ot.random_value
+    bits = trace_id & _RANDOM_MASK if random_value is None else random_value
     own = format_sample_rand(sample_rand_from_random_bits(bits))
     given = _given_sample_rand(bits, upstream)
     if given is None:
         return Randomness(own, bits)
-    if told is not None or given == own:
+    if random_value is not None or given == own:
         return Randomness(given, bits, is_given=True)
     return Randomness(given, random_bits_from_sample_rand(float(given)), is_given=True, explicit=True)
 
@@ -147,7 +147,7 @@ def lowered_rate(rate: float, factor: float) -> float:
     return max(math.floor(rate * factor * _SIX_DECIMALS), 1) / _SIX_DECIMALS
 
 
-def _as_upstream(trace_id: int, upstream: Upstream, *, record: bool | None = None) -> Decision:
+def _upstream_decision(trace_id: int, upstream: Upstream, *, record: bool | None = None) -> Decision:
     """Return the upstream's decision, with its numbers."""
     random = randomness_of(trace_id, upstream)
     return Decision(
@@ -200,16 +200,16 @@ class SentrySampler(Sampler):
         parent_sampled = None if upstream is None else upstream.sampled
         if not self.enabled:
             if upstream is not None:
-                return _as_upstream(start.trace_id, upstream, record=False)
+                return _upstream_decision(start.trace_id, upstream, record=False)
             return Decision(None, sample_rand_for(start.trace_id, None), record=False)
         if start.sampled is not None:
             return decide_by_rate(start.trace_id, 1.0 if start.sampled else 0.0, upstream)
         if self.traces_sampler is not None:
-            rate = self._ask(self.traces_sampler, start)
+            rate = self._ask_traces_sampler(self.traces_sampler, start)
             if rate is not None:
                 return self._decide_by_rate(start.trace_id, rate, upstream)
         if upstream is not None and parent_sampled is not None:
-            return _as_upstream(start.trace_id, upstream)
+            return _upstream_decision(start.trace_id, upstream)
         return self._decide_by_rate(start.trace_id, self.traces_sample_rate or 0.0, upstream)
 
     def _decide_by_rate(self, trace_id: int, rate: float, upstream: Upstream | None) -> Decision:
@@ -222,7 +222,7 @@ class SentrySampler(Sampler):
         return decision
 
     @staticmethod
-    def _ask(traces_sampler: TracesSampler, start: SpanStart) -> float | None:
+    def _ask_traces_sampler(traces_sampler: TracesSampler, start: SpanStart) -> float | None:
         try:
             answer = traces_sampler(_sampling_context(start))
         except Exception as error:  # a user's callback
@@ -244,7 +244,7 @@ class SentrySampler(Sampler):
         trace_id: int,
         name: str,
         kind: SpanKind | None = None,
-        attributes: Mapping[str, Any] | None = None,
+        attributes: types.Attributes = None,
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
@@ -252,16 +252,16 @@ class SentrySampler(Sampler):
         parent = trace_api.get_current_span(parent_context)
         upstream = upstream_of(parent)
         if upstream is not None and not parent.get_span_context().is_remote:
-            return self._follow(upstream.sampled, attributes, upstream.trace_state)
+            return self._sampling_result(upstream.sampled, attributes, upstream.trace_state)
         start = SpanStart(name, kind or trace_api.SpanKind.INTERNAL, attributes, links, trace_id, upstream)
         decision = self.decide(start)
         others = None if upstream is None else upstream.trace_state
         state = trace_state_for(decision, others)
-        return self._follow(decision.sampled if decision.record else False, attributes, state)
+        return self._sampling_result(decision.sampled if decision.record else False, attributes, state)
 
     @staticmethod
-    def _follow(
-        sampled: Sampled, attributes: Mapping[str, Any] | None, trace_state: TraceState | None
+    def _sampling_result(
+        sampled: Sampled, attributes: types.Attributes, trace_state: TraceState | None
     ) -> SamplingResult:
         decision = OtelDecision.RECORD_AND_SAMPLE if sampled is True else OtelDecision.DROP
         return SamplingResult(decision, attributes, trace_state)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from opentelemetry.trace import SpanContext, TraceFlags
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from bridge._internal.wire.tracestate import OTEL_MEMBER, SENTRY_MEMBER, parse_ot_member, parse_sentry_member
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Span
     from opentelemetry.trace.span import TraceState
 
     from bridge._internal.wire.baggage import Dsc
     from bridge._internal.wire.tracestate import OtState
 
 Sampled = bool | None
-"""A decision: `True`, `False`, or `None` while it is deferred to somebody downstream."""
+"""A decision: `True`, `False`, or `None` while it is deferred to a service downstream."""
 
 
 class Upstream:
@@ -47,15 +48,26 @@ class Upstream:
         return None if member is None else parse_ot_member(member)
 
 
-def upstream_of(span: Any) -> Upstream | None:
+class RemoteSpan(NonRecordingSpan):
+    """A parent in another service, as headers described it."""
+
+    def __init__(self, context: SpanContext, upstream: Upstream) -> None:
+        super().__init__(context)
+        self.upstream = upstream
+
+    def without_scopes(self) -> RemoteSpan:
+        """Return the same parent, without the scopes that were noted on it."""
+        return RemoteSpan(self.get_span_context(), self.upstream)
+
+
+def upstream_of(span: Span) -> Upstream | None:
     """Return what a parent span that is not ours says of its trace; `None` if it is no valid parent.
 
     The span may come from another provider, another vendor's API, or W3C headers. Our member of its trace state
     decides where it is there; else its sampled flag, compared by mask (the random bit may be set beside it).
     """
-    known: Upstream | None = getattr(span, "upstream", None)
-    if known is not None:
-        return known
+    if isinstance(span, RemoteSpan):
+        return span.upstream
     context = span.get_span_context()
     if not isinstance(context, SpanContext) or not context.is_valid:
         return None

@@ -12,7 +12,7 @@ from typing import Any
 from opentelemetry import context as context_api
 from opentelemetry.context.context import Context
 
-from bridge._internal.context.scope import SCOPES_KEY, find
+from bridge._internal.context.scope import SCOPES_KEY, find_scopes
 from bridge._internal.otel_private import SPAN_KEY
 from bridge._internal.sentry_sdk import private
 from bridge._internal.sentry_sdk.companions import companion_of, is_view
@@ -71,7 +71,7 @@ class ActiveSpan:
         if type(value) is Pending:
             return value.value
         # A scope that the current one was forked from: what was active when this Context left it.
-        for left, span in getattr(find(context_api.get_current()), "left", ()):
+        for left, span in getattr(find_scopes(context_api.get_current()), "left", ()):
             if left is scope:
                 return span
         return value.value if isinstance(value, Known) else value
@@ -192,13 +192,13 @@ def _was_before(entry: Active, span: Any) -> bool:
 def _attach(otel: Any, entry: Active | None) -> None:
     """Change what is active in the Context, and nothing else: the scopes stay in force."""
     where = context_api.get_current()
-    found = find(where)
+    found = find_scopes(where)
     derived = Context(where)
     for key, value in ((SPAN_KEY, otel), (ACTIVE_KEY, entry)):
         if value is None:
             dict.pop(derived, key, None)
         else:
             dict.__setitem__(derived, key, value)
-    if found is not None and find(derived) is not found:
+    if found is not None and find_scopes(derived) is not found:
         dict.__setitem__(derived, SCOPES_KEY, found.under(otel, nested=True))
     context_api.attach(derived)  # no token: the enclosing detach undoes it

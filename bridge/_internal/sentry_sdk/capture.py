@@ -11,6 +11,7 @@ from sentry_sdk.utils import event_from_exception
 from bridge._internal.otel_private import SPAN_KEY
 from bridge._internal.propagation.trace_link import link_of_span
 from bridge._internal.tracing.error_origin import span_of_error
+from bridge._internal.tracing.segment import segment_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,12 +61,13 @@ def _send(event: dict[str, Any], hint: dict[str, Any], call: ScopeData, *, level
 def _trace_of(error: BaseException) -> dict[str, Any] | None:
     """Return the trace context of the span that an exception came through, where it is not the active one's."""
     span = span_of_error(error)
-    segment = getattr(span, "segment", None)
+    segment = segment_of(span)
     active: Any = context_api.get_current().get(SPAN_KEY)
     # Another root's span is of an earlier life of the same exception object, which is raised again here.
-    if segment is None or span is active or getattr(active, "segment", None) not in (None, segment):
+    if segment is None or span is active or segment_of(active) not in (None, segment):
         return None
-    link = link_of_span(span)
+    assert span is not None
+    link = link_of_span(span, segment)
     trace: dict[str, Any] = {
         "trace_id": f"{link.trace_id:032x}",
         "span_id": f"{link.span_id:016x}",

@@ -15,19 +15,19 @@ from opentelemetry.context.context import Context
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 
-from bridge._internal.context import scope as scopes_of
-from bridge._internal.context.scope import put
+from bridge._internal.context.context_values import with_span
+from bridge._internal.context.scope import current_scopes, with_scopes
 from bridge._internal.delivery.envelope import SPAN_CATEGORY
 from bridge._internal.delivery.outcomes import BUFFER_OVERFLOW
 from bridge._internal.foreign.adopted_span import AdoptedSpan
-from bridge._internal.otel_private import SPAN_KEY
+from bridge._internal.sampling.decision import Decision
 from bridge._internal.sampling.sampler import sample_rand_for
 from bridge._internal.sampling.upstream import Upstream
 from bridge._internal.sentry_sdk import private
 from bridge._internal.sentry_sdk.propagation import RemoteId
 from bridge._internal.sentry_sdk.setup import in_force
 from bridge._internal.tracing.provider import Tracer
-from bridge._internal.tracing.segment import Decision, Segment
+from bridge._internal.tracing.segment import Segment
 from bridge._internal.tracing.span import RecordingSpan
 from bridge._internal.wire.baggage import Dsc
 from bridge._internal.wire.sample_rand import format_sample_rand
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from bridge._internal.capture.transaction import SpanLike
+    from bridge._internal.tracing.finished_span import EndedSpan, FinishedSpan
 
 KINDS = {
     "db": SpanKind.CLIENT,
@@ -159,7 +159,7 @@ def _make(span: Any) -> Any:
         above = companion_of(root)
         if above is None:
             return None
-        segment = above.segment
+        segment = above._bridge_segment
     parent = None
     if parent_id is not None:
         parent = SpanContext(trace_id, parent_id, root is span, segment.trace_flags, segment.trace_state())
@@ -207,7 +207,7 @@ def _of_own_provider(tracer: Tracer, facts: _Facts) -> Any:
         facts.kind,
         facts.segment,
         facts.parent,
-        scopes_of.of(),
+        current_scopes(),
         span_id=facts.span_id,
         start_time=facts.start,
         recording=facts.recording,
@@ -237,17 +237,17 @@ def _of_adopted_provider(tracer: Any, facts: _Facts) -> Any:
     """Make a span of the user's provider: its processors and exporters get it, its sampler decides for them."""
     segment, parent = facts.segment, facts.parent
     above: Any = trace_api.NonRecordingSpan(parent or trace_api.INVALID_SPAN_CONTEXT)
-    above.segment, above.upstream = segment, segment.upstream  # what the span processor reads
+    above._bridge_segment, above.upstream = segment, segment.upstream  # what the span processor reads
     made: Any = None
     if facts.recording:
         given = copy(tracer)
         given.id_generator = _GivenIds(facts.trace_id, facts.span_id)
-        scopes = scopes_of.of()
-        where = scopes_of.with_scopes(put(Context(), SPAN_KEY, above), scopes.under(above))
+        scopes = current_scopes()
+        where = with_scopes(with_span(Context(), above), scopes.under(above))
         made = given.start_span(facts.name, where, facts.kind, start_time=facts.start)
     if made is None or not made.is_recording():
         made = trace_api.NonRecordingSpan(SpanContext(facts.trace_id, facts.span_id, False, segment.trace_flags))
-        made.segment, made._bridge_scopes = segment, scopes_of.of()
+        made._bridge_segment, made._bridge_scopes = segment, current_scopes()
         made._parent_span_id = None if parent is None else parent.span_id
         made.is_local_root = not segment.was_opened
         if not segment.was_opened:
@@ -267,7 +267,7 @@ def _segment_of(root: Any, trace_id: int) -> SentrySdkSegment:
         dsc = None if baggage is None or baggage.mutable else Dsc(baggage.sentry_items)
         upstream = Upstream(trace_id, parent_sampled, dsc=dsc)
     setup = in_force()
-    return SentrySdkSegment(root, trace_id, decision, scopes_of.of(), setup.options(), setup.sink, 0, upstream)
+    return SentrySdkSegment(root, trace_id, decision, current_scopes(), setup.options(), setup.sink, 0, upstream)
 
 
 class SentrySdkSegment(Segment):
@@ -287,7 +287,7 @@ class SentrySdkSegment(Segment):
         self.dsc()
         self._own_root = None
         if self.collects:
-            self.tell_started()
+            self.report_started()
             in_force().outcomes.delivered(SPAN_CATEGORY, self._sent_by_own)
 
     def dsc(self) -> Dsc:
@@ -298,9 +298,9 @@ class SentrySdkSegment(Segment):
                 self._dsc = Dsc({key: str(value) for key, value in made.items()})
             return self._dsc
 
-    def keep(self, span: SpanLike) -> bool:
+    def keep(self, span: EndedSpan) -> bool:
         """Keep an ended child; one that sentry-sdk's API started, that API sends."""
-        if self.closed or span.is_local_root:
+        if self.closed:
             return False
         if is_companion(span):
             self._hand_over()
@@ -311,7 +311,7 @@ class SentrySdkSegment(Segment):
         self._handed_over += 1
         self._sent_by_own += 1
 
-    def take(self, span: SpanLike) -> None:
+    def take(self, span: FinishedSpan) -> None:
         """Take a span that has just ended: the root's own API sends it, and its own children."""
         if span.is_local_root:
             with self.lock:
@@ -333,7 +333,7 @@ class SentrySdkSegment(Segment):
             dropped, self._overflow = self._overflow, 0
             self.closed = True
             self._handed_over += len(found) + dropped
-        self.tell_started()
+        self.report_started()
         in_force().outcomes.lost(BUFFER_OVERFLOW, SPAN_CATEGORY, dropped)
         return found, dropped
 
@@ -373,7 +373,7 @@ def _event(event: Any) -> dict[str, Any]:
 
 def end(span: Any, otel: Any) -> None:
     """End the companion of a sentry-sdk span that has ended, at the same time and with what that holds."""
-    segment = otel.segment
+    segment = otel._bridge_segment
     is_guest = isinstance(segment, SentrySdkSegment)
     if otel.is_recording():
         if in_force().is_observed:

@@ -13,11 +13,12 @@ from opentelemetry import context as context_api
 from bridge._internal import sources
 from bridge._internal.capture.span_v2 import segment_attributes, streamed_span
 from bridge._internal.capture.transaction import PayloadOptions, span_payload, transaction_payload
-from bridge._internal.context.scope import attached, with_scopes
+from bridge._internal.context.context_values import attached
+from bridge._internal.context.scope import with_scopes
 from bridge._internal.delivery import outcomes as reasons
 from bridge._internal.delivery.envelope import SPAN_CATEGORY
 from bridge._internal.delivery.worker import Worker
-from bridge._internal.foreign.adopted_span import readable
+from bridge._internal.foreign.adopted_span import finished_spans
 from bridge._internal.guard import guard
 from bridge._internal.semantics.inference import infer
 from bridge._internal.sentry_sdk import private
@@ -29,10 +30,11 @@ from bridge._internal.tracing.suppression import is_own_request
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bridge._internal.capture.transaction import SpanLike
     from bridge._internal.client import Client
+    from bridge._internal.sampling.decision import Decision
     from bridge._internal.sentry_sdk.private import Scope
-    from bridge._internal.tracing.segment import Decision, Segment
+    from bridge._internal.tracing.finished_span import EndedSpan, FinishedSpan
+    from bridge._internal.tracing.segment import Segment
 
 _MAX_QUEUE = 1000
 _MAX_QUEUED_SPANS = 100_000
@@ -67,11 +69,11 @@ class SentrySdkSink:
 
     def spans_started(self, quantity: int) -> None:
         """Count spans that were started sampled."""
-        self._client.outcomes.spans_started(quantity)
+        self._client.sender.outcomes.spans_started(quantity)
 
     def segment_started(self, segment: Segment) -> None:
         """Note who started a root, and start its profile."""
-        self._client.open_segments.add(segment)
+        self._client.sink.open_segments.add(segment)
         if isinstance(segment, SentrySdkSegment) or segment.late:
             return
         facts = segment.guest = RootFacts()
@@ -80,11 +82,11 @@ class SentrySdkSink:
 
     def exception_recorded(self, error: BaseException) -> None:
         """Send an exception that was recorded on a span."""
-        self._client.exception_recorded(error)
+        self._client.sink.exception_recorded(error)
 
     def spans_lost(self, quantity: int, *, with_root: bool) -> None:
         """Count spans that never ended."""
-        self._client.outcomes.lost(reasons.BUFFER_OVERFLOW, SPAN_CATEGORY, quantity)
+        self._client.sender.outcomes.lost(reasons.BUFFER_OVERFLOW, SPAN_CATEGORY, quantity)
 
     def root_not_sampled(self, decision: Decision) -> None:
         """Tell sentry-sdk of a local root that was decided against, which its client reports."""
@@ -96,26 +98,27 @@ class SentrySdkSink:
             sdk.transport.record_lost_event(reason, data_category="transaction")
         sdk.transport.record_lost_event(reason, data_category="span")
 
-    def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
+    def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:
         """Queue a local root that has ended with its finished children; the scopes are read here, as they change."""
-        self._client.open_segments.discard(segment)
-        if is_own_request(segment.root.kind, segment.root.attributes, segment.options.dsn):
-            self._client.outcomes.lost(reasons.INTERNAL_SDK_ERROR, SPAN_CATEGORY, 1 + len(children))
+        self._client.sink.open_segments.discard(segment)
+        root = segment.payload_root
+        if is_own_request(root.kind, root.attributes, segment.options.dsn):
+            self._client.sender.outcomes.lost(reasons.INTERNAL_SDK_ERROR, SPAN_CATEGORY, 1 + len(children))
             return
         facts = segment.guest if isinstance(segment.guest, RootFacts) else RootFacts()
         if facts.profile is not None:
             with guard("sentry_sdk", "a profile could not be stopped"):
                 facts.profile.__exit__(None, None, None)
         if self.streams_spans:
-            self.spans_ended(segment, [*children, segment.root])
+            self.spans_ended(segment, [*children, root])
             return
         scopes = _SentWith(segment)
-        job = partial(self._send_transaction, segment, segment.root, children, overflow, facts, scopes)
+        job = partial(self._send_transaction, segment, root, children, overflow, facts, scopes)
         self._submit(job, 1 + len(children))
         if overflow:
-            self._client.outcomes.lost(reasons.BUFFER_OVERFLOW, SPAN_CATEGORY, overflow)
+            self._client.sender.outcomes.lost(reasons.BUFFER_OVERFLOW, SPAN_CATEGORY, overflow)
 
-    def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
+    def spans_ended(self, segment: Segment, spans: list[EndedSpan]) -> None:
         """Queue spans that are sent by themselves."""
         root = segment.first.root
         own = None if root is None else own_span_of(root)
@@ -125,20 +128,20 @@ class SentrySdkSink:
 
     def _submit(self, job: Any, spans: int) -> None:
         if not self.worker.submit(partial(self._run, job, spans), spans):
-            self._client.outcomes.lost(reasons.QUEUE_OVERFLOW, SPAN_CATEGORY, spans)
+            self._client.sender.outcomes.lost(reasons.QUEUE_OVERFLOW, SPAN_CATEGORY, spans)
 
     def _run(self, job: Any, spans: int) -> None:
         try:
             lost = job()
         except Exception as error:
-            self._client.outcomes.lost(reasons.INTERNAL_SDK_ERROR, SPAN_CATEGORY, spans)
+            self._client.sender.outcomes.lost(reasons.INTERNAL_SDK_ERROR, SPAN_CATEGORY, spans)
             with guard("sentry_sdk", "what was recorded could not be handed to sentry-sdk"):
                 raise error
             return
         if lost:
-            self._client.outcomes.lost(lost, SPAN_CATEGORY, spans)
+            self._client.sender.outcomes.lost(lost, SPAN_CATEGORY, spans)
         else:
-            self._client.outcomes.delivered(SPAN_CATEGORY, spans)
+            self._client.sender.outcomes.delivered(SPAN_CATEGORY, spans)
 
     def _send_transaction(
         self,
@@ -150,7 +153,7 @@ class SentrySdkSink:
         scopes: _SentWith,
     ) -> str | None:
         sdk = scopes.client
-        natives = readable([child for child in children if not is_companion(child)])
+        natives = finished_spans([child for child in children if not is_companion(child)])
         theirs = [found for child in children if (found := _payload_of_companion(child)) is not None]
         event = transaction_payload(
             root,
@@ -197,7 +200,7 @@ class SentrySdkSink:
         shared = segment_attributes(root, layers=(), options=options) if common is None else common
         told = private.SegmentOfSpan(dict(segment.dsc()))
         with scopes.in_force():
-            for span in readable([span for span in spans if not is_companion(span)]):
+            for span in finished_spans([span for span in spans if not is_companion(span)]):
                 made = streamed_span(span, is_segment=span is root, common=shared, layers=(), options=options)
                 values = {key: one["value"] for key, one in made["attributes"].items()}
                 made["attributes"] = {k: v for k, v in values.items() if k not in _ATTRIBUTES_SAID_BY_THEM}
@@ -249,7 +252,7 @@ class RecordedSpan:
 
     __slots__ = ("_span", "op", "timestamp")
 
-    def __init__(self, span: SpanLike) -> None:
+    def __init__(self, span: FinishedSpan) -> None:
         self._span = span
         self.timestamp = span.end_time
         self.op = infer(span.name, span.kind, dict(span.attributes or {}), custom_name=span.custom_name).op

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
-from opentelemetry.trace import NonRecordingSpan, SpanKind
+from opentelemetry.trace import SpanKind
 
-from bridge._internal.context.scope import find
+from bridge._internal.context.scope import find_scopes
 from bridge._internal.otel_private import SPAN_KEY
+from bridge._internal.sampling.upstream import RemoteSpan
 from bridge._internal.sentry_sdk import active_span, private
 from bridge._internal.sentry_sdk.companions import KINDS, companion_of, link_of, own_span_of
 from bridge._internal.sentry_sdk.views import TransactionView, view_of
-from bridge._internal.tracing.span import REQUEST_KINDS, RemoteSpan
+from bridge._internal.tracing.light_spans import FoldedSpan
+from bridge._internal.tracing.span import REQUEST_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,61 +38,6 @@ _SERVER_OPS = frozenset({"http.server", "websocket.server"})
 _AUTOMATIC = "auto."
 
 
-class FoldedSpan(NonRecordingSpan):
-    """A span of OpenTelemetry's that doubles a sentry-sdk span: what is written goes there, its end is nothing."""
-
-    def __init__(self, to: Any, scopes: Any) -> None:
-        super().__init__(to.get_span_context())
-        self._to = to
-        self.segment = to.segment
-        self.counterpart = to.counterpart
-        self.is_local_root = False
-        self._parent_span_id = to._parent_span_id
-        self._bridge_scopes = scopes
-
-    @property
-    def kind(self) -> SpanKind:
-        """What kind of work it is."""
-        return self._to.kind  # type: ignore[no-any-return]  # as SDK spans have it
-
-    @property
-    def attributes(self) -> types.Attributes:
-        """What was written so far."""
-        return getattr(self._to, "attributes", None)
-
-    @property
-    def name(self) -> str:
-        """The name."""
-        return str(getattr(self._to, "name", ""))
-
-    @property
-    def headers_are_written(self) -> bool:
-        """Whether the headers of this request are on it."""
-        return getattr(self._to, "headers_are_written", False)
-
-    @headers_are_written.setter
-    def headers_are_written(self, value: bool) -> None:
-        self._to.headers_are_written = value
-
-    def set_attribute(self, key: str, value: types.AttributeValue) -> None:
-        self._to.set_attribute(key, value)
-
-    def set_attributes(self, attributes: Mapping[str, types.AttributeValue]) -> None:
-        self._to.set_attributes(attributes)
-
-    def is_recording(self) -> bool:
-        return bool(self._to.is_recording())
-
-    def record_exception(self, exception: BaseException, *arguments: Any, **named: Any) -> None:
-        self._to.record_exception(exception, *arguments, **named)
-
-    def set_status(self, status: Any, description: str | None = None) -> None:
-        self._to.set_status(status, description)
-
-    def add_event(self, name: str, *arguments: Any, **named: Any) -> None:
-        self._to.add_event(name, *arguments, **named)
-
-
 def folded_into_theirs(
     kind: SpanKind, attributes: types.Attributes, where: Context, *, is_current: bool
 ) -> trace_api.Span | None:
@@ -105,7 +52,7 @@ def folded_into_theirs(
     if link is None or link.folded or not _are_one(sdk, kind, attributes) or not _continues(sdk, over, where):
         return None
     link.folded = True
-    made = FoldedSpan(otel, find(over))
+    made = FoldedSpan(otel, find_scopes(over))
     if attributes:
         made.set_attributes(attributes)
     return made
@@ -148,7 +95,7 @@ def native_above(*, root: bool) -> Any:
     """Return the span of OpenTelemetry's API that is active, and not seen as another yet; `root`: a local root."""
     where = context_api.get_current()
     otel: Any = where.get(SPAN_KEY)
-    segment = getattr(otel, "segment", None)
+    segment = getattr(otel, "_bridge_segment", None)
     if segment is None or active_span.own_in(where) is not None or own_span_of(otel) is not None:
         return None
     if isinstance(otel, FoldedSpan) or (not otel.is_recording() and not getattr(otel, "kind", None)):
@@ -183,10 +130,10 @@ def _is_of_category(op: str, attributes: types.Attributes) -> bool:
 
 def take_request(view: Any) -> None:
     """Let a root have the scopes that the integration has just made for its request."""
-    found = find(context_api.get_current())
+    found = find_scopes(context_api.get_current())
     otel = companion_of(view)
     if found is not None:
-        otel.segment.scopes = found
+        otel._bridge_segment.scopes = found
 
 
 def take_facts(view: TransactionView, given: Any, facts: Mapping[str, Any]) -> None:

@@ -108,7 +108,7 @@ class Together:
 
     def begin(self) -> None:
         """Take the seams."""
-        own = scopes_of.find(context_api.get_current())
+        own = scopes_of.find_scopes(context_api.get_current())
         setup.put_in_force(self.setup)
         variables.take()
         if self.mode.name == WORLD:
@@ -136,7 +136,7 @@ class Together:
             for processor in _own_processors(provider):
                 processor.serve(options, self.sink)
             return
-        sampler, beside = samplers_for(self.setup.own, self.client.backpressure.factor)
+        sampler, beside = samplers_for(self.setup.own, self.client.sender.backpressure.factor)
         if self.setup.decides:
             ours = sampler_by_sentry_sdk()
             sampler, beside = (ours, None) if self.setup.own.sampler is None else (self.setup.own.sampler, ours)
@@ -144,7 +144,7 @@ class Together:
 
     def end(self, timeout: float) -> None:
         """Give the seams back, and what is recorded to sentry-sdk."""
-        self.client.send_waiting()
+        self.client.sink.send_waiting()
         self.sink.worker.close(timeout)  # before the variables: sentry-sdk keeps a block open in each thread
         active.share_with(None)
         self.seams.give_back()
@@ -158,10 +158,10 @@ class Together:
         self._give_provider_back()
 
     def _give_provider_back(self) -> None:
-        own, sink = self.setup.own, self.client if self.client.sends else None
+        own, sink = self.setup.own, self.client.sink if self.client.sender.sends else None
         provider = self.client.tracer_provider
         if isinstance(provider, TracerProvider):
-            sampler, beside = samplers_for(own, self.client.backpressure.factor)
+            sampler, beside = samplers_for(own, self.client.sender.backpressure.factor)
             provider.configure(own, sampler, sink, beside)
         else:
             for processor in _own_processors(provider):
@@ -173,19 +173,17 @@ class Together:
         """Return what is in force for a root that starts here."""
         return self.setup.options()
 
-    def fold(
-        self, name: str, kind: SpanKind, attributes: types.Attributes, where: Context, *, is_current: bool
-    ) -> Span | None:
+    def fold(self, kind: SpanKind, attributes: types.Attributes, context: Context, *, is_current: bool) -> Span | None:
         """Return what stands for a span that sentry-sdk has started already, right above."""
         if not self.setup.folds:
             return None
         with guard("sentry_sdk", "a span could not be folded"):
-            return folding.folded_into_theirs(kind, attributes, where, is_current=is_current)
+            return folding.folded_into_theirs(kind, attributes, context, is_current=is_current)
         return None
 
-    def has_begun(self, where: Context) -> bool:
+    def has_begun(self, context: Context) -> bool:
         """Whether sentry-sdk has begun the request that headers are extracted of."""
-        return self.setup.folds and folding.has_begun(where)
+        return self.setup.folds and folding.has_begun(context)
 
     def headers_written(self, span: Span) -> None:
         """Note that the headers of an outgoing request were written."""
@@ -232,7 +230,7 @@ def _flush_first(wrapped: Any, sdk: Any, args: tuple[Any, ...], kwargs: dict[str
         timeout = args[0] if args else kwargs.get("timeout")
         together = _process.together
         if together is not None:
-            together.client.send_waiting()
+            together.client.sink.send_waiting()
             together.sink.worker.flush(sdk.options["shutdown_timeout"] if timeout is None else timeout)
     return wrapped(*args, **kwargs)
 

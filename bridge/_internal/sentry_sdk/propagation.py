@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from bridge._internal.context.propagation_context import PropagationContext, parent_of_process
-from bridge._internal.sampling.upstream import Upstream
+from bridge._internal.sampling.upstream import RemoteSpan, Upstream
 from bridge._internal.sentry_sdk import private
-from bridge._internal.tracing.span import RemoteSpan
 from bridge._internal.wire.baggage import Dsc
 from bridge._internal.wire.sample_rand import parse_sample_rand, parse_sample_rate
 

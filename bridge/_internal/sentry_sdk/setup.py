@@ -43,7 +43,7 @@ class Setup:
     @property
     def outcomes(self) -> Outcomes:
         """The books of the bridge's client."""
-        return self.client.outcomes
+        return self.client.sender.outcomes
 
     @property
     def is_observed(self) -> bool:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
 
-from bridge._internal.foreign.adopted_span import readable
+from bridge._internal.foreign.adopted_span import finished_spans
 from bridge._internal.guard import guard
 from bridge._internal.otel_private import SPAN_KEY
+from bridge._internal.sampling.upstream import RemoteSpan
 from bridge._internal.sentry_sdk import folding, private
 from bridge._internal.sentry_sdk.active_span import own_in
 from bridge._internal.sentry_sdk.companions import (
@@ -23,7 +24,6 @@ from bridge._internal.sentry_sdk.companions import (
 from bridge._internal.sentry_sdk.delivery import RecordedSpan
 from bridge._internal.sentry_sdk.setup import in_force
 from bridge._internal.sentry_sdk.views import TransactionView
-from bridge._internal.tracing.span import RemoteSpan
 
 if TYPE_CHECKING:
     from bridge._internal.sentry_sdk.private import Scope
@@ -58,7 +58,7 @@ def _continued() -> dict[str, Any]:
     """Return what a transaction is started with under a span of OpenTelemetry's API, or under a remote parent."""
     where = context_api.get_current()
     otel: Any = where.get(SPAN_KEY)
-    segment = getattr(otel, "segment", None)
+    segment = getattr(otel, "_bridge_segment", None)
     if own_in(where) is not None or (segment is None and not isinstance(otel, RemoteSpan)):
         return {}
     context = otel.get_span_context()
@@ -139,7 +139,7 @@ def finish_transaction(wrapped: Any, transaction: Any, args: tuple[Any, ...], kw
         otel = _needed_companion(transaction)
         if otel is not None:
             write_back(transaction, otel)
-            _take_spans(transaction, otel.segment)
+            _take_spans(transaction, otel._bridge_segment)
     answer = wrapped(*args, **kwargs)
     if otel is not None:
         with guard("sentry_sdk", "the companion of a transaction could not be ended"):
@@ -151,7 +151,7 @@ def _take_spans(transaction: Any, segment: Any) -> None:
     if not isinstance(segment, SentrySdkSegment) or not private.has_recorder(transaction):
         return
     found, dropped = segment.drain()
-    for native in readable(found):
+    for native in finished_spans(found):
         if private.record(transaction, RecordedSpan(native)):
             segment.count_delivered()
         else:
@@ -164,7 +164,7 @@ def end_streamed_span(wrapped: Any, span: Any, args: tuple[Any, ...], kwargs: di
     link = link_of(span)
     if link is not None and link.is_view:
         if link.folded:
-            link.otel.segment.release()
+            link.otel._bridge_segment.release()
         else:
             link.otel.end()
         return None
@@ -178,9 +178,9 @@ def end_streamed_span(wrapped: Any, span: Any, args: tuple[Any, ...], kwargs: di
     answer = wrapped(*args, **kwargs)
     if otel is not None:
         with guard("sentry_sdk", "the companion of a span could not be ended"):
-            if isinstance(otel.segment, SentrySdkSegment) and private.root_of(span) is span:
-                found, _ = otel.segment.drain()
+            if isinstance(otel._bridge_segment, SentrySdkSegment) and private.root_of(span) is span:
+                found, _ = otel._bridge_segment.drain()
                 if found:
-                    in_force().sink.spans_ended(otel.segment, list(found))
+                    in_force().sink.spans_ended(otel._bridge_segment, list(found))
             end(span, otel)
     return answer

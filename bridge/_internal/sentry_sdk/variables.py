@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as context_api
 from opentelemetry.context.context import Context
 
-from bridge._internal.context.scope import SCOPES_KEY, find, with_scopes
+from bridge._internal.context.scope import SCOPES_KEY, find_scopes, with_scopes
 from bridge._internal.otel_private import SPAN_KEY
 from bridge._internal.sentry_sdk import active_span, private
 from bridge._internal.sentry_sdk.scopes import SharedScopes, base_scopes
@@ -129,7 +129,7 @@ class ContextBackedVariable:
 
 
 def _shared(where: Context) -> SharedScopes | None:
-    found = find(where)
+    found = find_scopes(where)
     return found if type(found) is SharedScopes else None
 
 

@@ -16,7 +16,7 @@ from bridge._internal.semantics.inference import infer
 from bridge._internal.sentry_sdk import private
 from bridge._internal.sentry_sdk.companions import PLAIN, LinkedId, behind, is_view, own_span_of
 from bridge._internal.tracing.span import Span as BridgeSpan
-from bridge._internal.tracing.span import status_of
+from bridge._internal.tracing.span import parent_span_id_of, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ def view_of(otel: Any) -> Any:
     streaming = private.streams(sentry_sdk.get_client().options)
     if counterpart is not None and (private.is_stream(counterpart) == streaming or not is_view(counterpart)):
         return own_span_of(otel) if not is_view(counterpart) else counterpart
-    segment: Segment | None = getattr(otel, "segment", None)
+    segment: Segment | None = getattr(otel, "_bridge_segment", None)
     if segment is None or otel.get_span_context().is_remote:
         return None
     made: Any
@@ -62,12 +62,12 @@ class _Facts:
             dict(attributes),
             custom_name=getattr(otel, "custom_name", False),
         )
-        parent: int | None = otel._parent_span_id
+        parent = parent_span_id_of(otel)
         self.common: Mapping[str, Any] = {
             "trace_id": f"{context.trace_id:032x}",
             "span_id": LinkedId(f"{context.span_id:016x}", otel, is_view=True),
             "parent_span_id": None if parent is None else f"{parent:016x}",
-            "sampled": otel.segment.sampled,
+            "sampled": otel._bridge_segment.sampled,
             "op": self.semantics.op,
             "origin": getattr(otel, "origin", "auto.otel"),
         }
@@ -118,7 +118,7 @@ class _View(private.Span):
 
     def __enter__(self) -> Self:
         if self._span_id.folded:
-            self.otel.segment.hold()
+            self.otel._bridge_segment.hold()
         return self
 
     def __exit__(self, ty: object, value: object, tb: object) -> None:
@@ -126,7 +126,7 @@ class _View(private.Span):
             return
         if value is not None and isinstance(value, Exception):
             self.set_status("internal_error")
-        self.otel.segment.release()
+        self.otel._bridge_segment.release()
 
     def finish(self, scope: Any = None, end_timestamp: Any = None, **_: Any) -> None:
         """End the span, unless this is folded: its own API ends it then."""
@@ -146,7 +146,7 @@ class SpanView(_View):
 
     @property
     def containing_transaction(self) -> Any:
-        found = view_of(self.otel.segment.root)
+        found = view_of(self.otel._bridge_segment.root)
         return found if isinstance(found, private.Transaction) else None
 
 
@@ -167,7 +167,7 @@ class TransactionView(_View, private.Transaction):
             source=facts.semantics.source,
             **facts.common,
         )
-        self.sample_rate = otel.segment.decision.sample_rate
+        self.sample_rate = otel._bridge_segment.decision.sample_rate
 
     @property
     def name(self) -> str:
@@ -205,7 +205,7 @@ class TransactionView(_View, private.Transaction):
 
     def get_baggage(self) -> private.Baggage:
         """Return the dynamic sampling context of the root, frozen by this."""
-        return private.Baggage(dict(self.otel.segment.dsc()), mutable=False)
+        return private.Baggage(dict(self.otel._bridge_segment.dsc()), mutable=False)
 
     _get_baggage = get_baggage
 

@@ -9,13 +9,13 @@ from opentelemetry import context as context_api
 from opentelemetry.context.context import Context
 from opentelemetry.trace import SpanKind
 
-from bridge._internal.context.scope import put
+from bridge._internal.context.context_values import with_span
 from bridge._internal.guard import guard
 from bridge._internal.otel_private import SPAN_KEY
+from bridge._internal.sampling.upstream import RemoteSpan
 from bridge._internal.sentry_sdk.companions import companion_of
 from bridge._internal.sentry_sdk.propagation import propagation_of_remote
 from bridge._internal.sentry_sdk.setup import in_force
-from bridge._internal.tracing.span import RemoteSpan
 from bridge._internal.wire.baggage import BAGGAGE, merge_baggage
 from bridge._internal.wire.carrier import TRACEPARENT
 from bridge._internal.wire.sentry_trace import SENTRY_TRACE
@@ -65,7 +65,7 @@ def iter_headers(wrapped: Any, scope: private.Scope, args: Any, kwargs: Any) -> 
 def _with_w3c(pairs: dict[str, str], otel: Any) -> dict[str, str]:
     where = context_api.get_current()
     if where.get(SPAN_KEY) is not otel:
-        where = put(where, SPAN_KEY, otel)
+        where = with_span(where, otel)
     others = in_force().client.propagator.headers_of_others(where)
     if theirs := others.pop(BAGGAGE, ""):
         pairs[BAGGAGE] = merge_baggage(pairs.get(BAGGAGE, ""), theirs)

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 import wrapt
 from opentelemetry import context as context_api
 
+from bridge._internal.context.context_values import with_span, with_value
 from bridge._internal.context.runtime import BODY_KEY
-from bridge._internal.context.scope import put
-from bridge._internal.otel_private import SPAN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
+
+    Args = tuple[object, ...]
+    Kwargs = dict[str, object]
 
     # wrapt's stubs make them generic, its classes are not.
     _BoundFunctionWrapper = wrapt.BoundFunctionWrapper[Any, Any]
@@ -41,7 +43,7 @@ class Call(Protocol):
 class _BoundTraced(_BoundFunctionWrapper):
     """A decorated method of an instance."""
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: object) -> Any:
         return getattr, (self._self_instance, self.__wrapped__.__name__)
 
 
@@ -50,7 +52,7 @@ class Traced(_FunctionWrapper):
 
     __bound_function_wrapper__ = _BoundTraced
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: object) -> Any:
         return self.__wrapped__.__qualname__
 
 
@@ -71,17 +73,17 @@ def decorate(func: F, new_call: Callable[[], Call]) -> F:
     elif inspect.isasyncgenfunction(inner):
         wrapper = _around_async_generator
 
-    def wrap(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+    def wrap(wrapped: Callable[..., Any], instance: object, args: Args, kwargs: Kwargs) -> object:
         return wrapper(new_call(), wrapped, args, kwargs)
 
-    return cast("F", Traced(cast("Callable[..., Any]", func), wrap))
+    return cast("F", Traced(cast("Callable[..., object]", func), wrap))
 
 
 def _active(span: Span) -> Context:
-    return put(context_api.get_current(), SPAN_KEY, span)
+    return with_span(context_api.get_current(), span)
 
 
-def _around_call(call: Call, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+def _around_call(call: Call, func: Callable[..., Any], args: Args, kwargs: Kwargs) -> object:
     span = call.start()
     token = context_api.attach(_active(span))
     try:
@@ -95,7 +97,7 @@ def _around_call(call: Call, func: Callable[..., Any], args: Any, kwargs: Any) -
     return result
 
 
-async def _around_coroutine(call: Call, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+async def _around_coroutine(call: Call, func: Callable[..., Any], args: Args, kwargs: Kwargs) -> object:
     span = call.start()
     token = context_api.attach(_active(span))
     try:
@@ -115,7 +117,7 @@ class _Body:
     __slots__ = ("_context", "_token")
 
     def __init__(self, span: Span) -> None:
-        self._context = put(_active(span), BODY_KEY, object())
+        self._context = with_value(_active(span), BODY_KEY, object())
 
     def __enter__(self) -> None:
         self._token = context_api.attach(self._context)
@@ -125,7 +127,9 @@ class _Body:
         context_api.detach(self._token)
 
 
-def _around_generator(call: Call, func: Callable[..., Any], args: Any, kwargs: Any) -> Generator[Any, Any, Any]:
+def _around_generator(
+    call: Call, func: Callable[..., Any], args: Args, kwargs: Kwargs
+) -> Generator[object, object, object]:
     span = call.start()
     body = _Body(span)
     try:
@@ -155,8 +159,8 @@ def _around_generator(call: Call, func: Callable[..., Any], args: Any, kwargs: A
 
 
 async def _around_async_generator(
-    call: Call, func: Callable[..., Any], args: Any, kwargs: Any
-) -> AsyncGenerator[Any, Any]:
+    call: Call, func: Callable[..., Any], args: Args, kwargs: Kwargs
+) -> AsyncGenerator[object, object]:
     span = call.start()
     body = _Body(span)
     try:

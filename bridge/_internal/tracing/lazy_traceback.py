@@ -1,4 +1,4 @@
-"""The text of an exception's stack, walked when it is recorded and written when somebody reads it.
+"""The text of an exception's stack, walked when it is recorded and formatted when it is read.
 
 Writing it takes a hundred times as long as walking it (benchmarks/spans.py), and most spans are read in the worker.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SAYS_MORE = (SyntaxError, NameError, AttributeError, ImportError)
 
 
-class Stack:
+class LazyTraceback:
     """An exception's stack without its frames, which would keep the locals of the program alive."""
 
     __slots__ = ("_last_line", "_steps")

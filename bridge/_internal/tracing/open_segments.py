@@ -22,8 +22,8 @@ _LOOKS_PER_AGE = 1440
 class OpenSegments:
     """Knows every local root that is open, the oldest first.
 
-    Past `max_open` of them, or when one is open for longer than `max_age_s`, the oldest is let go: its spans are
-    counted as lost. That is looked at when another root starts (age once a minute), so it costs no thread and no
+    Past `max_open` of them, or when one is open for longer than `max_age_s`, the oldest is evicted: its spans are
+    counted as lost. Both bounds are checked when another root starts (age once a minute), so it costs no thread and no
     timer. In a forked child all of them are the parent's.
     """
 
@@ -34,28 +34,28 @@ class OpenSegments:
         self._max_age_s = max_age_s
         self._clock = clock
         self._since: OrderedDict[Segment, float] = OrderedDict()
-        self._next_look = 0.0  # for those that are too old
+        self._next_look = 0.0  # for roots that are too old
         self._begin_anew()
         reset_in_children(self)
 
     def add(self, segment: Segment) -> None:
-        """Take in a root that has started."""
+        """Add a root that has started; evict those beyond the bounds."""
         now = self._clock()
         with self._lock:
             self._since[segment] = now
         if now >= self._next_look or len(self._since) > self._max_open:
-            self._let_go(now)
+            self._evict(now)
 
-    def _let_go(self, now: float) -> None:
-        let_go = []
+    def _evict(self, now: float) -> None:
+        evicted = []
         with self._lock:
             self._next_look = now + self._max_age_s / _LOOKS_PER_AGE
             while self._since and (
                 len(self._since) > self._max_open or now - next(iter(self._since.values())) > self._max_age_s
             ):
-                let_go.append(self._since.popitem(last=False)[0])
-        for oldest in let_go:
-            oldest.let_go()
+                evicted.append(self._since.popitem(last=False)[0])
+        for oldest in evicted:
+            oldest.abandon()
 
     def discard(self, segment: Segment) -> None:
         """Forget a root that has ended."""
@@ -67,11 +67,11 @@ class OpenSegments:
         with self._lock:
             return list(self._since)
 
-    def let_go_all(self) -> None:
-        """Count everything that is open as lost: nobody will send it any more."""
+    def abandon_all(self) -> None:
+        """Count the spans of all open roots as lost: they will not be sent any more."""
         for segment in self.all():
             self.discard(segment)
-            segment.let_go()
+            segment.abandon()
 
     def reset_after_fork(self) -> None:
         """Leave to the parent what is the parent's."""

@@ -12,11 +12,11 @@ from opentelemetry import trace as trace_api
 from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
-from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, TraceFlags
 
 from bridge._internal import active
-from bridge._internal.context import scope as scopes_of
-from bridge._internal.context.scope import SCOPES_KEY, put
+from bridge._internal.context.context_values import active_span, with_span
+from bridge._internal.context.scope import SCOPES_KEY, current_scopes, find_scopes, with_scopes
 from bridge._internal.guard import guard
 from bridge._internal.options import Options
 from bridge._internal.otel_private import (
@@ -28,24 +28,14 @@ from bridge._internal.otel_private import (
     span_limits,
     trace_id_is_random,
 )
-from bridge._internal.sampling.foreign_sampler import decision_of, side_by_side
+from bridge._internal.sampling.foreign_sampler import decision_from_result, independent_decisions
 from bridge._internal.sampling.sampler import SentrySampler, SpanStart
-from bridge._internal.sampling.upstream import upstream_of
+from bridge._internal.sampling.upstream import RemoteSpan, upstream_of
+from bridge._internal.tracing.block_error import record_block_error_as_otel
 from bridge._internal.tracing.decorator import decorate
-from bridge._internal.tracing.error_origin import note_span_of_error
-from bridge._internal.tracing.segment import Segment
-from bridge._internal.tracing.span import (
-    NO_OP,
-    OP_ATTRIBUTE,
-    REQUEST_KINDS,
-    SOURCE_ATTRIBUTE,
-    NoOpSpan,
-    RecordingSpan,
-    RemoteSpan,
-    Span,
-    UnsampledSpan,
-    parent_of,
-)
+from bridge._internal.tracing.light_spans import NO_OP, NoOpSpan, UnsampledSpan
+from bridge._internal.tracing.segment import Segment, segment_of
+from bridge._internal.tracing.span import OP_ATTRIBUTE, REQUEST_KINDS, SOURCE_ATTRIBUTE, RecordingSpan, Span
 from bridge._internal.tracing.suppression import SUPPRESS_TRACING_KEY, is_own_request, is_suppressed
 
 if TYPE_CHECKING:
@@ -54,14 +44,16 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
     from opentelemetry.trace import Link
     from opentelemetry.trace.span import TraceState
     from opentelemetry.util import types
 
     from bridge._internal.context.scope import Scopes
+    from bridge._internal.sampling.decision import Decision
     from bridge._internal.sampling.upstream import Upstream
-    from bridge._internal.tracing.segment import Decision, SegmentSink
+    from bridge._internal.tracing.segment import SegmentSink
 
 F = TypeVar("F")
 
@@ -75,7 +67,7 @@ class TracerProvider(SdkTracerProvider):
 
     beside: SentrySampler | None = None
     has_processors = False
-    """Whether there is anybody to tell of starts and ends, but Sentry."""
+    """Whether any span processor is registered."""
 
     def __init__(
         self,
@@ -96,14 +88,14 @@ class TracerProvider(SdkTracerProvider):
         sink: SegmentSink | None,
         beside: SentrySampler | None = None,
     ) -> None:
-        """Put another set-up in force, for tracers that exist as well; spans that are open keep theirs."""
+        """Replace the set-up, for existing tracers too; open spans keep theirs."""
         self.options = options or Options()
         self.sampler = sampler
         self.beside = beside
         self.sink = sink
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
-        """Add a processor; it is told of every recorded span, as in OpenTelemetry."""
+        """Add a processor; it gets every recorded span, as in OpenTelemetry."""
         super().add_span_processor(span_processor)
         self.has_processors = True
 
@@ -130,7 +122,10 @@ class Tracer(SdkTracer):
     _bridge_provider: TracerProvider
     _bridge_plainly: bool  # no metrics of spans are kept
     _bridge_is_enabled: Callable[[], bool]
-    _bridge_flagged: tuple[Any, int] = (None, 0)  # an id generator, and the flag of the trace ids that it makes
+    _bridge_flagged: tuple[IdGenerator | None, int] = (
+        None,
+        0,
+    )  # an id generator, and the flag of the trace ids that it makes
     plain_attributes: int
     """How many attributes a span may have without the SDK's cleaning; -1 if each value's length must be looked at."""
     plain_events: int
@@ -142,9 +137,9 @@ class Tracer(SdkTracer):
         self._bridge_provider = provider
         self._bridge_plainly = not counts_spans(self)
         self._bridge_is_enabled = enabled_check(self)
-        self.plain_attributes = _most(limits.max_span_attributes, limits.max_span_attribute_length)
-        self.plain_events = _most(limits.max_events, limits.max_attribute_length)
-        self.plain_event_attributes = _most(limits.max_event_attributes, limits.max_attribute_length)
+        self.plain_attributes = _plain_limit(limits.max_span_attributes, limits.max_span_attribute_length)
+        self.plain_events = _plain_limit(limits.max_events, limits.max_attribute_length)
+        self.plain_event_attributes = _plain_limit(limits.max_event_attributes, limits.max_attribute_length)
 
     def start_span(
         self,
@@ -195,13 +190,13 @@ class Tracer(SdkTracer):
         span: Span
         provider = self._bridge_provider
         try:
-            where = context_api.get_current() if context is None else context
+            parent_context = context_api.get_current() if context is None else context
             guest = active.guest
             if guest is not None and (attributes or kind is not _INTERNAL):
-                folded: Any = guest.fold(name, kind, attributes, where, is_current=context is None)
+                folded: Any = guest.fold(kind, attributes, parent_context, is_current=context is None)
                 if folded is not None:
                     return folded  # type: ignore[no-any-return]  # a span, though perhaps not one of ours
-            parent: Any = where.get(SPAN_KEY)
+            parent: Any = parent_context.get(SPAN_KEY)
             sampler: Any = provider.sampler
             # Nearly every span is a child of one of ours that needs no decision, or a head that the rate alone decides
             # about: nothing is made for those but what they are, and nothing is called that can be read
@@ -209,12 +204,12 @@ class Tracer(SdkTracer):
             is_plain = (
                 self._bridge_plainly
                 and type(sampler) is SentrySampler
-                and SUPPRESS_TRACING_KEY not in where
+                and SUPPRESS_TRACING_KEY not in parent_context
                 and (kind is not _CLIENT or not attributes)
                 and self._bridge_is_enabled()
             )
-            if is_plain and type(parent) in _OURS and not (segment := parent.segment).closed:
-                entry: Any = where.get(SCOPES_KEY)
+            if is_plain and type(parent) in _BRIDGE_SPANS and not (segment := parent._bridge_segment).closed:
+                entry: Any = parent_context.get(SCOPES_KEY)
                 scopes = entry if entry is not None and entry.owner is parent else parent._bridge_scopes or entry
                 if not segment.recording:
                     span = UnsampledSpan(self, segment, name, kind, attributes, parent, scopes)
@@ -224,26 +219,28 @@ class Tracer(SdkTracer):
                             segment.started += 1
                     span = RecordingSpan(self, segment, name, kind, attributes, parent, scopes)
                     if op is not None or source is not None:
-                        span.set_attributes(named(None, op, source) or {})
+                        span.set_attributes(with_op_and_source(None, op, source) or {})
             elif (
                 is_plain
                 and parent is None
                 and sampled is None
                 and getattr(provider.sampler, "traces_sampler", 0) is None
             ):
-                span = self._start_head(name, kind, named(attributes, op, source), where, is_current=context is None)
+                span = self._start_head(
+                    name, kind, with_op_and_source(attributes, op, source), parent_context, is_current=context is None
+                )
             else:
                 start = SpanStart(
                     name,
                     kind,
-                    named(attributes, op, source),
+                    with_op_and_source(attributes, op, source),
                     links,
                     op=op,
                     source=source,
                     origin=origin,
                     sampled=sampled,
                 )
-                span = self._start(start, where, is_current=context is None)
+                span = self._start(start, parent_context, is_current=context is None)
             if type(span) is not RecordingSpan:
                 if origin is not None and type(span) is UnsampledSpan:
                     span.custom_name = True
@@ -259,27 +256,27 @@ class Tracer(SdkTracer):
                 span._set_status_on_exception = False
             span._start_time = time_ns() if start_time is None else start_time
             if provider.has_processors:
-                self.span_processor.on_start(span, parent_context=where)
+                self.span_processor.on_start(span, parent_context=parent_context)
             return span
         except Exception as error:
             with guard("tracing", "a span could not be started"):
                 raise error
         return NO_OP
 
-    def _start(self, start: SpanStart, where: Context, *, is_current: bool) -> Span:
-        parent = parent_of(where)
-        if not self._bridge_is_enabled() or is_suppressed(where):
+    def _start(self, start: SpanStart, parent_context: Context, *, is_current: bool) -> Span:
+        parent = active_span(parent_context)
+        if not self._bridge_is_enabled() or is_suppressed(parent_context):
             return NO_OP if parent is None else NoOpSpan(parent.get_span_context())
         if is_own_request(start.kind, start.attributes, self._bridge_provider.options.dsn):
-            return NoOpSpan(INVALID_SPAN_CONTEXT if parent is None else parent.get_span_context(), silent=True)
-        segment: Segment | None = getattr(parent, "segment", None)
+            return NoOpSpan(INVALID_SPAN_CONTEXT if parent is None else parent.get_span_context(), propagates=False)
+        segment = segment_of(parent)
         if segment is None:
-            return self._start_root(start, where, parent, is_current=is_current)
+            return self._start_root(start, parent_context, parent, is_current=is_current)
         assert parent is not None
-        return self._start_child(start, where, parent, segment)
+        return self._start_child(start, parent_context, parent, segment)
 
-    def _start_child(self, start: SpanStart, where: Context, parent: trace_api.Span, segment: Segment) -> Span:
-        scopes = scopes_of.find(where)
+    def _start_child(self, start: SpanStart, parent_context: Context, parent: trace_api.Span, segment: Segment) -> Span:
+        scopes = find_scopes(parent_context)
         attributes = start.attributes
         recording, flags = segment.recording, None
         provider = self._bridge_provider
@@ -287,51 +284,57 @@ class Tracer(SdkTracer):
             segment = segment.follow_up(scopes)
         elif not isinstance(provider.sampler, SentrySampler):
             trace_state = parent.get_span_context().trace_state
-            result = _ask(provider.sampler, start, where, segment.trace_id, trace_state)
+            result = _ask_sampler(provider.sampler, start, parent_context, segment.trace_id, trace_state)
             attributes = result.attributes
             recording = result.decision is not OtelDecision.DROP or (provider.beside is not None and segment.sends)
             flags = segment.flags_of(result.decision is OtelDecision.RECORD_AND_SAMPLE)
         return self._make(start.name, start.kind, attributes, segment, parent, scopes, recording, flags)
 
     def _start_head(
-        self, name: str, kind: SpanKind, attributes: types.Attributes, where: Context, *, is_current: bool
+        self, name: str, kind: SpanKind, attributes: types.Attributes, parent_context: Context, *, is_current: bool
     ) -> Span:
         """Start a root without a parent; of the sampler nothing is asked but the rate."""
-        entry: Any = where.get(SCOPES_KEY)
-        scopes: Scopes = scopes_of.of(None if is_current else where) if entry is None else entry
+        entry: Any = parent_context.get(SCOPES_KEY)
+        scopes: Scopes = current_scopes(None if is_current else parent_context) if entry is None else entry
         if scopes.propagation.parent_of_process is not None:
-            return self._start_root(SpanStart(name, kind, attributes), where, None, is_current=is_current)
+            return self._start_root(SpanStart(name, kind, attributes), parent_context, None, is_current=is_current)
         if kind is not _INTERNAL and kind in REQUEST_KINDS:
             scopes = scopes.for_root_of_request(None)
         trace_id = scopes.propagation.adopt(self.id_generator.generate_trace_id)
         decision = cast("SentrySampler", self._bridge_provider.sampler).decide_head(trace_id)
         return self._make_root(name, kind, attributes, trace_id, decision, scopes)
 
-    def _start_root(self, start: SpanStart, where: Context, parent: trace_api.Span | None, *, is_current: bool) -> Span:
-        scopes = scopes_of.of(None if is_current else where)
+    def _start_root(
+        self, start: SpanStart, parent_context: Context, parent: trace_api.Span | None, *, is_current: bool
+    ) -> Span:
+        scopes = current_scopes(None if is_current else parent_context)
         if start.kind in REQUEST_KINDS:
             scopes = scopes.for_root_of_request(parent if isinstance(parent, RemoteSpan) else None)
         start.upstream = upstream = None if parent is None else upstream_of(parent)
         if upstream is None and (parent := scopes.propagation.parent_of_process) is not None:
             start.upstream = upstream = upstream_of(parent)
         if upstream is None or parent is None:
-            trace_id, parent_context = scopes.propagation.adopt(self.id_generator.generate_trace_id), None
+            trace_id, parent_span_context = scopes.propagation.adopt(self.id_generator.generate_trace_id), None
         else:
-            trace_id, parent_context = upstream.trace_id, parent.get_span_context()
+            trace_id, parent_span_context = upstream.trace_id, parent.get_span_context()
         start.trace_id = trace_id
-        decision, attributes = self._decide(start, where)
-        return self._make_root(start.name, start.kind, attributes, trace_id, decision, scopes, upstream, parent_context)
+        decision, attributes = self._decide(start, parent_context)
+        return self._make_root(
+            start.name, start.kind, attributes, trace_id, decision, scopes, upstream, parent_span_context
+        )
 
-    def _decide(self, start: SpanStart, where: Context) -> tuple[Decision, types.Attributes]:
+    def _decide(self, start: SpanStart, parent_context: Context) -> tuple[Decision, types.Attributes]:
         """Return the decision for a root, and the attributes that a sampler made of those it was started with."""
         sampler, beside = self._bridge_provider.sampler, self._bridge_provider.beside
         if isinstance(sampler, SentrySampler):
             return sampler.decide(start), start.attributes
         trace_id, upstream = start.trace_id, start.upstream
-        result = _ask(sampler, start, where, trace_id, None if upstream is None else upstream.trace_state)
+        result = _ask_sampler(
+            sampler, start, parent_context, trace_id, None if upstream is None else upstream.trace_state
+        )
         if beside is None:
-            return decision_of(result, sampler, trace_id, upstream), result.attributes
-        return side_by_side(beside.decide(start), result), result.attributes
+            return decision_from_result(result, sampler, trace_id, upstream), result.attributes
+        return independent_decisions(beside.decide(start), result), result.attributes
 
     def _make_root(
         self,
@@ -419,7 +422,7 @@ class Tracer(SdkTracer):
         return span
 
 
-def _most(limit: int | None, longest: int | None) -> int:
+def _plain_limit(limit: int | None, longest: int | None) -> int:
     if longest is not None:
         return -1
     return sys.maxsize if limit is None else limit
@@ -427,10 +430,10 @@ def _most(limit: int | None, longest: int | None) -> int:
 
 # Looking up a member of an enumeration costs as much as reading the Context.
 _CLIENT, _INTERNAL = SpanKind.CLIENT, SpanKind.INTERNAL
-_OURS = frozenset({RecordingSpan, UnsampledSpan})
+_BRIDGE_SPANS = frozenset({RecordingSpan, UnsampledSpan})
 
 
-def named(attributes: types.Attributes, op: str | None, source: str | None) -> types.Attributes:
+def with_op_and_source(attributes: types.Attributes, op: str | None, source: str | None) -> types.Attributes:
     """Return attributes with op and source among them, where they are given."""
     if op is None and source is None:
         return attributes
@@ -438,11 +441,11 @@ def named(attributes: types.Attributes, op: str | None, source: str | None) -> t
     return {**(attributes or {}), **{key: value for key, value in given.items() if value is not None}}
 
 
-def _ask(
-    sampler: Sampler, start: SpanStart, where: Context, trace_id: int, trace_state: TraceState | None
+def _ask_sampler(
+    sampler: Sampler, start: SpanStart, parent_context: Context, trace_id: int, trace_state: TraceState | None
 ) -> SamplingResult:
     """Ask another sampler; the trace state, if there is one, has the random value that a consistent one goes by."""
-    facts = (where, trace_id, start.name, start.kind, start.attributes, start.links or ())
+    facts = (parent_context, trace_id, start.name, start.kind, start.attributes, start.links or ())
     return sampler.should_sample(*facts, trace_state) if trace_state else sampler.should_sample(*facts)
 
 
@@ -465,19 +468,23 @@ class CurrentSpan:
 
     def end(self, span: trace_api.Span, error: BaseException | None) -> None:
         """End the span of one call of a decorated function."""
-        if isinstance(error, Exception):
+        if error is not None:
+            if isinstance(span, RecordingSpan) and isinstance(error, Exception) and span.is_recording():
+                span.was_left_by_error = True
             record_exception, set_status_on_exception = self._start[-2:]
-            _record_failure(span, error, record_exception, set_status_on_exception)
+            record_block_error_as_otel(
+                span, error, record_exception=record_exception, set_status_on_exception=set_status_on_exception
+            )
         if self._end_on_exit:
             span.end()
 
     def __enter__(self) -> Span:
         span = self._span = self._tracer.begin(*self._start)
-        where = put(context_api.get_current(), SPAN_KEY, span)
+        context = with_span(context_api.get_current(), span)
         if self._start[1] is not None and span._bridge_scopes is not None:
             # A span of another provider that is started inside must find this request's scopes too.
-            where = scopes_of.with_scopes(where, span._bridge_scopes)
-        self._token = context_api.attach(where)
+            context = with_scopes(context, span._bridge_scopes)
+        self._token = context_api.attach(context)
         return span
 
     def __exit__(
@@ -492,18 +499,3 @@ class CurrentSpan:
     def __call__(self, func: F) -> F:
         """Decorate a function: each call gets a span of its own."""
         return decorate(func, lambda: self)
-
-
-def _record_failure(
-    span: trace_api.Span, error: Exception, record_exception: bool, set_status_on_exception: bool
-) -> None:
-    """Record an exception as OpenTelemetry's `use_span` does."""
-    note_span_of_error(error, span)
-    if not span.is_recording():
-        return
-    if isinstance(span, Span):
-        span.was_left_by_error = True
-    if record_exception:
-        span.record_exception(error)
-    if set_status_on_exception:
-        span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from opentelemetry.trace import TraceFlags
-from opentelemetry.trace.span import TraceState
 
 from bridge._internal import forking
+from bridge._internal.context.scope import remembered_scopes
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG
-from bridge._internal.tracing.execution import execution
+from bridge._internal.sampling.decision import base_dsc, format_sampled, trace_state_for
 from bridge._internal.wire.baggage import Dsc
 from bridge._internal.wire.sample_rand import format_sample_rate
-from bridge._internal.wire.tracestate import (
-    MAX_MEMBERS,
-    OTEL_MEMBER,
-    SENTRY_MEMBER,
-    OtState,
-    SentryState,
-    format_ot_member,
-    format_sentry_member,
-    parse_ot_member,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge._internal.capture.transaction import SpanLike
+    from opentelemetry.trace import SpanKind
+    from opentelemetry.trace.span import TraceState
+    from opentelemetry.util import types
+
     from bridge._internal.context.scope import ScopeData, Scopes
     from bridge._internal.options import Options
+    from bridge._internal.sampling.decision import Decision
     from bridge._internal.sampling.upstream import Sampled, Upstream
+    from bridge._internal.tracing.finished_span import EndedSpan, FinishedSpan
 
 
 _FLAGS = tuple(TraceFlags(bits) for bits in range((RANDOM_TRACE_FLAG | TraceFlags.SAMPLED) + 1))
@@ -40,6 +36,7 @@ BATCH_SPANS = 1000
 """Finished spans that wait at most before they are sent, where spans are streamed."""
 
 
+@runtime_checkable
 class SegmentSink(Protocol):
     """Where segments go: the client."""
 
@@ -51,19 +48,19 @@ class SegmentSink(Protocol):
         """Whether finished spans are sent before their root ends."""
 
     def spans_started(self, quantity: int) -> None:
-        """Sampled spans were started; told at the latest when one of them is handed over."""
+        """Sampled spans were started; reported at the latest when one of them is handed over."""
 
     def segment_started(self, segment: Segment) -> None:
         """The first span of a local root was started."""
 
-    def segment_ended(self, segment: Segment, children: list[SpanLike], overflow: int) -> None:
+    def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:
         """A local root ended; its finished children go with it, `overflow` more did not fit."""
 
-    def spans_ended(self, segment: Segment, spans: list[SpanLike]) -> None:
+    def spans_ended(self, segment: Segment, spans: list[EndedSpan]) -> None:
         """Finished children to be sent by themselves, where spans are streamed."""
 
     def spans_lost(self, quantity: int, *, with_root: bool) -> None:
-        """Spans were started that nobody will send: they never ended, or their root, one of them, was let go."""
+        """Spans that were started will not be sent: they never ended, or their root, one of them, was abandoned."""
 
     def exception_recorded(self, error: BaseException) -> None:
         """An exception was recorded on a sampled span, with `capture_span_exceptions` on."""
@@ -72,63 +69,36 @@ class SegmentSink(Protocol):
         """A local root was decided against."""
 
 
-class Decision:
-    """What was decided for a local root, and by which numbers.
+class SegmentRoot(Protocol):
+    """What is read of a local root while it is open, whether it is sampled or not."""
 
-    `sampled` is Sentry's decision, `flag` OpenTelemetry's: they differ where another sampler decides beside Sentry's.
-    `overrides`: the decision was made here against, or in the place of, an upstream's, so a continued DSC says so.
-    `lowered`: it would have been sampled, had the rate not been lowered for the sake of a struggling delivery.
-    `threshold` is set where OpenTelemetry's rule (`R >= T`) says the same, and replaces an upstream's, by none if there
-    is none, where `writes_threshold` is; `random_value` is that rule's R where it is not the trace id's and nobody has
-    said so yet. `trace_state` is what another sampler made of the upstream's.
-    """
-
-    sampled: Sampled
-    sample_rate: float | None
-    record: bool
-    flag: bool
-    overrides = False
-    lowered = False
-    writes_threshold = False
-    random_value: int | None = None
-    trace_state: TraceState | None = None
-    _sample_rand: str
-    _threshold: int | None = None
-
-    def __init__(
-        self,
-        sampled: Sampled,
-        sample_rand: str,
-        sample_rate: float | None = None,
-        *,
-        overrides: bool = False,
-        record: bool | None = None,
-        flag: bool | None = None,
-        threshold: int | None = None,
-        writes_threshold: bool = False,
-        random_value: int | None = None,
-        trace_state: TraceState | None = None,
-    ) -> None:
-        self.sampled = sampled
-        self._sample_rand = sample_rand
-        self.sample_rate = sample_rate
-        self.overrides = overrides
-        self.record = (sampled is True) if record is None else record
-        self.flag = (sampled is True and self.record) if flag is None else flag
-        self._threshold = threshold
-        self.writes_threshold = writes_threshold
-        self.random_value = random_value
-        self.trace_state = trace_state
+    is_local_root: bool
 
     @property
-    def sample_rand(self) -> str:
-        """The trace's number in [0, 1), as it is written."""
-        return self._sample_rand
-
+    def _parent_span_id(self) -> int | None: ...
     @property
-    def threshold(self) -> int | None:
-        """OpenTelemetry's rejection threshold, if its rule says the same."""
-        return self._threshold
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> SpanKind: ...
+    @property
+    def attributes(self) -> types.Attributes: ...
+    @property
+    def custom_name(self) -> bool: ...
+
+    def transaction_name(self) -> str | None:
+        """Return the name for a DSC that is about to be frozen: none while all that is known is a URL."""
+
+
+class SegmentMember(Protocol):
+    """A span that belongs to a segment: one of ours, or one of another provider that the span processor adopted."""
+
+    _bridge_segment: Segment | None
+
+
+def segment_of(span: object) -> Segment | None:
+    """Return the segment that a span belongs to; `None` for a span of another provider that was not adopted."""
+    segment: Segment | None = getattr(span, "_bridge_segment", None)
+    return segment
 
 
 class Segment:
@@ -137,19 +107,19 @@ class Segment:
     # What most segments never change is the class's: one is made for each root (benchmarks/spans.py).
     upstream: Upstream | None = None
     own_scope: ScopeData | None = None
-    guest: Any = None  # what another SDK that shares this world keeps with it
+    guest: object = None  # what another SDK that shares this world keeps with it
     late = False  # follows a root that was sent before
     collects = False  # whether finished spans are kept, to be sent
-    execution: tuple[int, Any] | None = None  # what runs the root's block, where that is sent
+    execution: tuple[int, object] | None = None  # what runs the root's block, where that is sent
     closed = False
-    abandoned = False  # nobody sends what ends from now on
+    abandoned = False  # what ends from now on is not sent
     _holders = 0  # those that the root's end waits for
     _has_ended = False  # whether the root ended while it was held
-    _find_root: Callable[[], Any] | None = None
+    _find_root: Callable[[], SegmentRoot | None] | None = None
     _follows: Segment | None = None  # the first of its trace here, if it is not that itself
     _streams = False
     started = 0  # spans that were started here, of them:
-    _told = 0  # those that the sink was told of
+    _reported = 0  # those that were reported to the sink
     _handed_over = 0  # those that were handed over to be sent, or given up
     _overflow = 0
     _dsc: Dsc | None = None
@@ -181,23 +151,34 @@ class Segment:
             self.collects = True
             self.execution = execution()
             self._process = forking.generation
-            self._finished: list[SpanLike] = []
+            self._finished: list[EndedSpan] = []
             self._most = options.max_spans  # finished children that may wait
             if sink.streams_spans:
                 self._streams = True
                 self._most = BATCH_SPANS - 1
 
     @property
-    def root(self) -> Any:
-        """The span that all others here are below; `None` before there is one, and when nobody holds it any more."""
+    def root(self) -> SegmentRoot | None:
+        """The span that all others here are below; `None` before there is one, and once it was collected."""
         return None if self._find_root is None else self._find_root()
+
+    @property
+    def upstream_span_id(self) -> int | None:
+        """The id of the span that the root is a child of, in another service; `None` for the head of a trace."""
+        root = self.root
+        return None if root is None else root._parent_span_id
+
+    @property
+    def payload_root(self) -> FinishedSpan:
+        """The root as payloads read it: where a segment is sent, its root records, and is held by what is sent."""
+        return cast("FinishedSpan", self.root)
 
     @property
     def was_opened(self) -> bool:
         """Whether its root was started."""
         return self._find_root is not None
 
-    def open(self, root: Any, find_root: Callable[[], Any]) -> None:
+    def open(self, root: SegmentRoot, find_root: Callable[[], SegmentRoot | None]) -> None:
         """Take the span that all others here are below.
 
         `find_root` returns it: a weak reference where nothing below the root can be without it, as it refers to this;
@@ -245,24 +226,24 @@ class Segment:
         """The current scope's data to send with: what was in force at the start, or what the root's block wrote."""
         return self.scopes.current if self.own_scope is None else self.own_scope
 
-    def tell_started(self) -> None:
-        """Tell the sink of the spans that were started here since this was last called.
+    def report_started(self) -> None:
+        """Report the spans that were started here since the last call to the sink.
 
         One call for many spans: counting each in the client's books would cost as much as the span's lock.
         """
         with self.lock:
-            untold, self._told = self.started - self._told, self.started
-        if untold and self.sink is not None:
-            self.sink.spans_started(untold)
+            unreported, self._reported = self.started - self._reported, self.started
+        if unreported and self.sink is not None:
+            self.sink.spans_started(unreported)
 
-    def keep(self, span: SpanLike) -> bool:
-        """Keep an ended child until its root ends, if that is all there is to do; for whoever holds the lock."""
-        if self.closed or not self.collects or span.is_local_root or len(self._finished) >= self._most:
+    def keep(self, span: EndedSpan) -> bool:
+        """Keep an ended child until its root ends, if that is all there is to do; the caller holds the lock."""
+        if self.closed or not self.collects or len(self._finished) >= self._most:
             return False
         self._finished.append(span)
         return True
 
-    def take(self, span: SpanLike) -> None:
+    def take(self, span: FinishedSpan) -> None:
         """Take a span that has just ended: the root closes the segment, a child waits for it or comes after it.
 
         Where another sampler records what Sentry does not want, nothing is kept. In a forked child what the parent
@@ -312,23 +293,23 @@ class Segment:
             finished, self._finished = self._finished, []
             self.closed = True
             self._handed_over += 1 + len(finished) + self._overflow
-            untold, self._told = self.started - self._told, self.started
+            unreported, self._reported = self.started - self._reported, self.started
         if self.sink is not None:
-            self.sink.spans_started(untold)
+            self.sink.spans_started(unreported)
             self.sink.segment_ended(self, finished, self._overflow)
 
-    def _send_late(self, span: SpanLike) -> None:
+    def _send_late(self, span: FinishedSpan) -> None:
         with self.lock:
             if self.abandoned:
                 return
             self._handed_over += 1
-        self.tell_started()
+        self.report_started()
         if self.sink is None:
             return
         if self._streams:
             self.sink.spans_ended(self, [span])
             return
-        follower = self.follow_up(getattr(span, "_bridge_scopes", None))
+        follower = self.follow_up(remembered_scopes(span))
         follower._find_root = lambda: span
         follower.closed = True
         self.sink.segment_ended(follower, [], 0)
@@ -340,17 +321,17 @@ class Segment:
         with self.lock:
             finished, self._finished = self._finished, []
             self._handed_over += len(finished)
-        self.tell_started()
+        self.report_started()
         if finished:
             self.sink.spans_ended(self, finished)
 
-    def let_go(self) -> None:
+    def abandon(self) -> None:
         """Give up everything that was started here and not sent: it is lost, and what ends from now on with it."""
         with self.lock:
             lost, self._handed_over = self.started - self._handed_over, self.started
             self._finished = []
             self.closed = self.abandoned = True
-        self.tell_started()
+        self.report_started()
         if self.sink is not None and lost:
             self.sink.spans_lost(lost, with_root=True)
 
@@ -358,14 +339,14 @@ class Segment:
         """Forget what is here, in a forked child: the parent sends it. What starts from now on follows up."""
         self.lock = threading.RLock()
         self._finished = []
-        self._told = self.started
+        self._reported = self.started
         self.closed = True
 
     def __del__(self) -> None:
-        # Nobody holds a span of this segment any more: those that did not end never will.
+        # No span of this segment exists any more: those that did not end never will.
         unsent = self.started - self._handed_over
         if unsent > 0 and self.sink is not None and self._process == forking.generation:
-            self.tell_started()
+            self.report_started()
             self.sink.spans_lost(unsent, with_root=False)
 
     def dsc(self) -> Dsc:
@@ -382,18 +363,18 @@ class Segment:
         dsc = self.upstream.dsc
         if not dsc or not self.decision.overrides or self.sampled is None:
             return dsc
-        decided = Dsc(dsc, sampled=format_flag(self.sampled))
+        decided = Dsc(dsc, sampled=format_sampled(self.sampled))
         if self.decision.sample_rate is not None:
             decided["sample_rate"] = format_sample_rate(self.decision.sample_rate)
         decided.setdefault("sample_rand", self.decision.sample_rand)
         return decided
 
     def _head_dsc(self) -> Dsc:
-        dsc = surrounding_dsc(self.trace_id, self.decision.sample_rand, self.options)
+        dsc = base_dsc(self.trace_id, self.decision.sample_rand, self.options)
         if self.decision.sample_rate is not None:
             dsc["sample_rate"] = format_sample_rate(self.decision.sample_rate)
         if self.sampled is not None:
-            dsc["sampled"] = format_flag(self.sampled)
+            dsc["sampled"] = format_sampled(self.sampled)
         root = self.root
         if root is not None and (name := root.transaction_name()):
             dsc["transaction"] = name
@@ -410,41 +391,7 @@ class Segment:
         return made
 
 
-def format_flag(sampled: bool) -> str:
-    """Write a decision as a DSC has it."""
-    return "true" if sampled else "false"
-
-
-def surrounding_dsc(trace_id: int, sample_rand: str, options: Options) -> Dsc:
-    """Return the DSC for what is sent with no span: no transaction, no rate, no decision."""
-    dsc = Dsc(trace_id=f"{trace_id:032x}")
-    if options.dsn is not None:
-        dsc["public_key"] = options.dsn.public_key
-    if options.release:
-        dsc["release"] = options.release
-    dsc["environment"] = options.environment
-    if options.effective_org_id:
-        dsc["org_id"] = options.effective_org_id
-    dsc["sample_rand"] = sample_rand
-    return dsc
-
-
-def trace_state_for(decision: Decision, others: TraceState | None) -> TraceState:
-    """Return the trace state that says this decision, before the members of others.
-
-    Where Sentry's sampler decided, OpenTelemetry's own member says the same (`ot=th:`), or nothing: an upstream's
-    threshold does not hold any more. A `sample_rand` that a Sentry SDK drew is told to OpenTelemetry's samplers as
-    `ot=rv:`, so that those further on keep the same traces.
-    """
-    ours = format_sentry_member(SentryState(decision.sampled, decision.sample_rate, decision.sample_rand))
-    members = {SENTRY_MEMBER: ours}
-    theirs = dict(others or {})
-    if decision.writes_threshold or decision.random_value is not None:
-        before = parse_ot_member(theirs.pop(OTEL_MEMBER, ""))
-        threshold = decision.threshold if decision.writes_threshold else before.threshold
-        random_value = decision.random_value if before.random_value is None else before.random_value
-        if ot := format_ot_member(OtState(threshold, random_value, before.rest)):
-            members[OTEL_MEMBER] = ot
-    for key, value in theirs.items():
-        members.setdefault(key, value)
-    return TraceState(list(members.items())[:MAX_MEMBERS])
+def execution() -> tuple[int, object]:
+    """Return which thread and asyncio task runs: writes of others to the current scope are not a block's own."""
+    loop = asyncio._get_running_loop()
+    return threading.get_ident(), None if loop is None else asyncio.current_task(loop)

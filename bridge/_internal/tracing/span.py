@@ -1,33 +1,29 @@
-"""Spans: an OpenTelemetry span that is also the Sentry span, and its light kin."""
+"""Spans: an OpenTelemetry span that is also the Sentry span."""
 
 from __future__ import annotations
 
-import asyncio
 from time import time_ns
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
-from opentelemetry.sdk.trace import Event
+from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.trace import (
-    INVALID_SPAN_CONTEXT,
-    NonRecordingSpan,
     SpanContext,
     SpanKind,
     Status,
     StatusCode,
 )
 
-from bridge._internal.context.scope import put
+from bridge._internal.context.context_values import with_span
 from bridge._internal.guard import guard, report_fault
 from bridge._internal.otel_private import (
     EXCEPTION_ESCAPED,
     EXCEPTION_MESSAGE,
     EXCEPTION_STACKTRACE,
     EXCEPTION_TYPE,
-    SPAN_KEY,
     event_attributes,
     freeze,
     scope_of_tracer,
@@ -36,39 +32,39 @@ from bridge._internal.otel_private import (
     span_limits,
 )
 from bridge._internal.semantics.inference import infer
+from bridge._internal.tracing.block_error import record_block_error
 from bridge._internal.tracing.error_origin import note_span_of_error
-from bridge._internal.tracing.execution import execution
-from bridge._internal.tracing.lazy_traceback import Stack, is_plain
+from bridge._internal.tracing.lazy_traceback import LazyTraceback, is_plain
+from bridge._internal.tracing.segment import execution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextvars import Token
+    from threading import RLock
     from types import TracebackType
 
     from opentelemetry.attributes import BoundedAttributes
     from opentelemetry.context import Context
-    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
+    from opentelemetry.sdk.trace.sampling import Sampler
+    from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
     from opentelemetry.trace import Link, TraceFlags
     from opentelemetry.util import types
     from typing_extensions import Self
 
     from bridge._internal.context.scope import ScopeData, Scopes
-    from bridge._internal.sampling.upstream import Sampled, Upstream
-    from bridge._internal.tracing.provider import Tracer
-    from bridge._internal.tracing.segment import Segment
+    from bridge._internal.sampling.upstream import Sampled
+    from bridge._internal.tracing.segment import Segment, SegmentRoot
+
+    EventAttributes = dict[str, Any]
 
 OP_ATTRIBUTE = "sentry.op"
 SOURCE_ATTRIBUTE = "sentry.source"
 HTTP_STATUS_ATTRIBUTE = "http.response.status_code"
 ORIGIN_NATIVE = "auto.otel"
 ORIGIN_MANUAL = "manual"
-
-
-def is_error(error: BaseException) -> bool:
-    """Whether an exception that leaves a block means that the block failed."""
-    if isinstance(error, SystemExit):
-        return error.code not in (None, 0)
-    return not isinstance(error, asyncio.CancelledError | GeneratorExit)
 
 
 def status_of(status: Status | StatusCode | str) -> Status | StatusCode:
@@ -85,9 +81,8 @@ class Span(trace_api.Span):
     tracer's `start_span` made only ends with it, as in OpenTelemetry.
     """
 
-    segment: Segment | None = None
+    _bridge_segment: Segment | None = None
     is_local_root = False  # whether the first of its segment
-    silent = False  # whether Sentry's headers are not written under it
     was_left_by_error = False  # whether an exception left the block of a native tracer's span
     headers_are_written = False  # whether the headers of the request that it is were written
     counterpart: Any = None  # what another SDK that shares this world has for it: its own span, or a view
@@ -119,12 +114,13 @@ class Span(trace_api.Span):
     @property
     def sampled(self) -> Sampled:
         """The trace's decision here: `True`, `False`, or `None` while it is deferred."""
-        return None if self.segment is None else self.segment.sampled
+        return None if self._bridge_segment is None else self._bridge_segment.sampled
 
     @property
     def root_span(self) -> Span | None:
         """The local root that this span is below, or itself."""
-        return None if self.segment is None else self.segment.root
+        root = None if self._bridge_segment is None else self._bridge_segment.root
+        return root if isinstance(root, Span) else None
 
     @property
     def op(self) -> str | None:
@@ -148,11 +144,11 @@ class Span(trace_api.Span):
         return {}
 
     @property
-    def measurements(self) -> Mapping[str, Mapping[str, Any]]:
+    def measurements(self) -> Mapping[str, Mapping[str, float | str]]:
         """The span's measurements: name -> {value, unit}."""
         return {}
 
-    def set_tag(self, key: str, value: Any) -> None:
+    def set_tag(self, key: str, value: object) -> None:
         """Set a tag of this span; on a root it is a tag of the transaction."""
 
     def set_data(self, key: str, value: Any) -> None:
@@ -175,7 +171,7 @@ class Span(trace_api.Span):
 
     def __enter__(self) -> Self:
         if self._activates and self._token is None:
-            self._token = context_api.attach(put(context_api.get_current(), SPAN_KEY, self.viewed))
+            self._token = context_api.attach(with_span(context_api.get_current(), self.viewed))
         return self
 
     def __exit__(
@@ -185,19 +181,41 @@ class Span(trace_api.Span):
         if token is not None:
             context_api.detach(token)
         if exc is not None:
-            self._fail(exc)
+            record_block_error(self.viewed, exc)
         self.end()
 
-    def _fail(self, error: BaseException) -> None:
-        """Take note of an exception that leaves the span's block."""
-        if is_error(error):
-            note_span_of_error(error, self)
+
+class SpanProvider(Protocol):
+    """What a span needs of its tracer's provider."""
+
+    @property
+    def has_processors(self) -> bool: ...
+    @property
+    def resource(self) -> Resource: ...
+    @property
+    def sampler(self) -> Sampler: ...
+
+
+class SpanTracer(Protocol):
+    """What a span needs of the tracer that started it."""
+
+    id_generator: IdGenerator
+    plain_attributes: int
+    plain_events: int
+    plain_event_attributes: int
+
+    @property
+    def _bridge_provider(self) -> SpanProvider: ...
+    @property
+    def span_processor(self) -> SpanProcessor: ...
+    @property
+    def instrumentation_info(self) -> InstrumentationInfo: ...
 
 
 class LocalSpan(Span):
     """What the two kinds of spans that our tracers start have in common; their ids' context is made when asked for."""
 
-    segment: Segment
+    _bridge_segment: Segment
     custom_name = False
     _flags: TraceFlags | None = None  # where they are not the segment's
     _parent_found: trace_api.Span | SpanContext | None
@@ -208,10 +226,10 @@ class LocalSpan(Span):
 
     def transaction_name(self) -> str | None:
         """Return the name for a DSC that is about to be frozen: none while all that is known is a URL."""
-        return transaction_name_of(self)
+        return transaction_name_of(cast("SegmentRoot", self))  # every class below is one
 
     def _context_of(self, span_id: int) -> SpanContext:
-        segment = self.segment
+        segment = self._bridge_segment
         flags = segment.trace_flags if self._flags is None else self._flags
         return SpanContext(segment.trace_id, span_id, False, flags, segment.trace_state())
 
@@ -229,8 +247,8 @@ class RecordingSpan(LocalSpan, SdkSpan):
         __new__ = object.__new__
 
     origin = ORIGIN_NATIVE
-    _tags: dict[str, str] | None = None
-    _measurements: dict[str, dict[str, Any]] | None = None
+    _tags: dict[str, Any] | None = None
+    _measurements: dict[str, dict[str, float | str]] | None = None
     # What the SDK's constructor would have set on each span.
     _end_time: int | None = None
     _status = Status(StatusCode.UNSET)
@@ -239,13 +257,13 @@ class RecordingSpan(LocalSpan, SdkSpan):
     _record_end_metrics: Callable[[], None] | None = None
     _trace_config = None
     _is_cleaned = False  # whether the SDK's own attributes were made
-    _plain_events: list[tuple[str, dict[str, Any], int]] | None = None
+    _plain_events: list[tuple[str, EventAttributes, int]] | None = None
     _has_events = False  # whether the SDK's own events were made
     _has_links = False
 
     def __init__(
         self,
-        tracer: Tracer,
+        tracer: SpanTracer,
         segment: Segment,
         name: str,
         kind: SpanKind,
@@ -253,7 +271,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
         parent: trace_api.Span | SpanContext | None,
         scopes: Scopes | None,
     ) -> None:
-        self.segment = segment
+        self._bridge_segment = segment
         self._tracer = tracer
         self._name = name
         self._kind = kind
@@ -261,7 +279,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
         self._parent_found = parent
         self._bridge_scopes = scopes
         self._resource = tracer._bridge_provider.resource  # it may be another one when the span ends
-        self._plain: dict[str, Any] = {}
+        self._plain: dict[str, types.AttributeValue] = {}
         if attributes:
             self._put(attributes)
 
@@ -273,13 +291,13 @@ class RecordingSpan(LocalSpan, SdkSpan):
         return self.__dict__.setdefault(name, make(self))
 
     @property
-    def _lock(self) -> Any:  # type: ignore[override]  # the SDK sets one on each span
-        return self.segment.lock
+    def _lock(self) -> RLock:  # type: ignore[override]  # the SDK sets one on each span
+        return self._bridge_segment.lock
 
     @property
     def trace_id(self) -> str:
         """The trace id, 32 lower-case hex digits."""
-        return f"{self.segment.trace_id:032x}"
+        return f"{self._bridge_segment.trace_id:032x}"
 
     @property
     def span_id(self) -> str:
@@ -330,12 +348,12 @@ class RecordingSpan(LocalSpan, SdkSpan):
         self.update_name(value)
 
     @property
-    def tags(self) -> Mapping[str, Any]:
+    def tags(self) -> Mapping[str, str]:
         """The span's own tags."""
         return self._tags or {}
 
     @property
-    def measurements(self) -> Mapping[str, Mapping[str, Any]]:
+    def measurements(self) -> Mapping[str, Mapping[str, float | str]]:
         """The span's measurements: name -> {value, unit}."""
         return self._measurements or {}
 
@@ -343,15 +361,15 @@ class RecordingSpan(LocalSpan, SdkSpan):
         """Set the status, as OpenTelemetry does, or by Sentry's word for it: `"ok"`, `"not_found"`, `"cancelled"`."""
         SdkSpan.set_status(self, status_of(status), description)
 
-    def set_tag(self, key: str, value: Any) -> None:
+    def set_tag(self, key: str, value: object) -> None:
         """Set a tag of this span; on a root it is a tag of the transaction."""
-        with self.segment.lock:
+        with self._bridge_segment.lock:
             if self._end_time is None:
                 self._tags = {**(self._tags or {}), key: value}
 
     def set_measurement(self, name: str, value: float, unit: str = "") -> None:
         """Set a measurement, such as `("memory", 12.5, "megabyte")`."""
-        with self.segment.lock:
+        with self._bridge_segment.lock:
             if self._end_time is None:
                 self._measurements = {**(self._measurements or {}), name: {"value": value, "unit": unit}}
 
@@ -359,7 +377,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
         """Set an attribute, as the SDK does."""
         # Values of these types need no cleaning, which is nine tenths of the SDK's cost (benchmarks/spans.py).
         if type(value) in _PLAIN_TYPES and type(key) is str and key:
-            with self.segment.lock:
+            with self._bridge_segment.lock:
                 plain = self._plain
                 if self._end_time is None and len(plain) < self._tracer.plain_attributes:
                     if key in plain:
@@ -370,13 +388,13 @@ class RecordingSpan(LocalSpan, SdkSpan):
 
     def set_attributes(self, attributes: Mapping[str, types.AttributeValue]) -> None:
         """Set attributes, as the SDK does."""
-        with self.segment.lock:
+        with self._bridge_segment.lock:
             if self._end_time is None:
                 self._put(attributes)
                 return
         super().set_attributes(attributes)
 
-    def _put(self, attributes: Mapping[str, Any]) -> None:
+    def _put(self, attributes: Mapping[str, types.AttributeValue]) -> None:
         plain = self._plain
         if _are_plain(attributes, self._tracer.plain_attributes - len(plain)):
             if plain:
@@ -403,9 +421,9 @@ class RecordingSpan(LocalSpan, SdkSpan):
                 return
         super().add_event(name, attributes, timestamp)
 
-    def _keep_event(self, name: str, attributes: dict[str, Any], timestamp: int | None) -> bool:
-        """Keep an event that needs no cleaning as it is, until somebody reads it."""
-        with self.segment.lock:
+    def _keep_event(self, name: str, attributes: EventAttributes, timestamp: int | None) -> bool:
+        """Keep an event that needs no cleaning as it is, until it is read."""
+        with self._bridge_segment.lock:
             if self._end_time is not None or self._has_events:
                 return False
             plain = self._plain_events
@@ -430,7 +448,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
                 super().record_exception(exception, attributes, timestamp, escaped)
         except Exception as error:  # the exception's own `__str__`
             report_fault("tracing", "an exception could not be recorded", error)
-        segment = self.segment
+        segment = self._bridge_segment
         if segment.options.capture_span_exceptions and segment.sink is not None:
             segment.sink.exception_recorded(exception)
 
@@ -444,14 +462,14 @@ class RecordingSpan(LocalSpan, SdkSpan):
             if kind.__module__ in ("builtins", "", None)
             else f"{kind.__module__}.{kind.__qualname__}",
             EXCEPTION_MESSAGE: message,
-            EXCEPTION_STACKTRACE: Stack(error, message),
+            EXCEPTION_STACKTRACE: LazyTraceback(error, message),
             EXCEPTION_ESCAPED: str(escaped),
         }
         return self._keep_event("exception", given, timestamp)
 
     def end(self, end_time: int | None = None) -> None:
         """End the span at `end_time`, nanoseconds since the epoch, or now. Never raises, never blocks on I/O."""
-        segment, tracer = self.segment, self._tracer
+        segment, tracer = self._bridge_segment, self._tracer
         with segment.lock:
             first = self._end_time is None
             if first:
@@ -459,7 +477,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
                 if self._is_cleaned:
                     freeze(cast("BoundedAttributes", self._attributes))
                 is_watched = tracer._bridge_provider.has_processors or self._record_end_metrics is not None
-                if not is_watched and segment.keep(self):
+                if not is_watched and not self.is_local_root and segment.keep(self):
                     return
         if not first:
             SdkSpan.end(self, end_time)  # which says so
@@ -470,7 +488,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
             if tracer._bridge_provider.has_processors:
                 tracer.span_processor._on_ending(self)
                 tracer.span_processor.on_end(self._readable_span())
-        except Exception as error:  # a processor that somebody added
+        except Exception as error:  # a span processor of the user's
             report_fault("tracing", "a span processor raised when a span ended", error)
         try:
             segment.take(self)
@@ -486,25 +504,18 @@ class RecordingSpan(LocalSpan, SdkSpan):
         else:
             SdkSpan.__exit__(self, exc_type, exc, tb)
 
-    def _fail(self, error: BaseException) -> None:
-        if not is_error(error) or not self.is_recording():
-            return
-        self.record_exception(error, escaped=True)
-        if self._status.status_code is StatusCode.UNSET:
-            self.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
-
-    def _note_own_scope(self, data: ScopeData) -> None:
+    def _bridge_note_own_scope(self, data: ScopeData) -> None:
         """Take what the root's own block wrote to its current scope; other tasks' and threads' writes are theirs."""
-        segment = self.segment
+        segment = self._bridge_segment
         if self.is_local_root and segment.execution == execution():
             segment.own_scope = data
 
-    def _make_attributes(self) -> Any:
+    def _make_attributes(self) -> BoundedAttributes:
         self._is_cleaned = True
         return shared_attributes(self._limits, self._plain, frozen=self._end_time is not None)
 
-    def _make_events(self) -> Any:
-        with self.segment.lock:
+    def _make_events(self) -> Sequence[Event]:
+        with self._bridge_segment.lock:
             if not self._has_events:
                 self._has_events = True
                 events = cast("Any", self)._new_events()
@@ -516,9 +527,10 @@ class RecordingSpan(LocalSpan, SdkSpan):
                 self._events = events
             return self._events
 
-    def _make_links(self, links: Sequence[Link]) -> Any:
+    def _make_links(self, links: Sequence[Link]) -> Sequence[Link]:
         self._has_links = True
-        return cast("Any", self)._new_links(links)
+        made: Sequence[Link] = cast("Any", self)._new_links(links)
+        return made
 
     def _find_parent(self) -> SpanContext | None:
         found = self._parent_found
@@ -529,7 +541,7 @@ _PLAIN_TYPES = frozenset({str, int, float, bool})
 _TEXT_TYPES = frozenset({str})
 
 
-def _are_plain(attributes: Mapping[str, Any], most: int) -> bool:
+def _are_plain(attributes: Mapping[str, object], most: int) -> bool:
     """Whether attributes need none of the SDK's cleaning, and are not too many."""
     return (
         type(attributes) is dict
@@ -540,7 +552,7 @@ def _are_plain(attributes: Mapping[str, Any], most: int) -> bool:
     )
 
 
-_MADE_WHEN_ASKED: Mapping[str, Callable[[RecordingSpan], Any]] = {
+_MADE_WHEN_ASKED: Mapping[str, Callable[[RecordingSpan], object]] = {
     "_attributes": RecordingSpan._make_attributes,
     "_context": lambda span: span._context_of(span._span_id),
     "_events": RecordingSpan._make_events,
@@ -555,43 +567,10 @@ _MADE_WHEN_ASKED: Mapping[str, Callable[[RecordingSpan], Any]] = {
 """What the SDK's spans have from the start: name -> how it is made when it is first asked for."""
 
 
-def transaction_name_of(span: Any) -> str | None:
+def transaction_name_of(span: SegmentRoot) -> str | None:
     """Return the name that a span's attributes tell; none while all that is known is a URL."""
     found = infer(span.name, span.kind, span.attributes or {}, custom_name=span.custom_name)
     return None if found.source == "url" else found.description
-
-
-class UnsampledSpan(LocalSpan, NonRecordingSpan):
-    """A span that was decided against, or that is deferred: valid ids and a decision to pass on, nothing more.
-
-    It keeps what it was started with, by reference, for the DSC's name and for `trace_propagation_targets`. Its ids are
-    made when somebody asks: most are never asked, and they are most of its cost (benchmarks/spans.py).
-    """
-
-    def __init__(
-        self,
-        tracer: Tracer,
-        segment: Segment,
-        name: str,
-        kind: SpanKind,
-        attributes: types.Attributes,
-        parent: trace_api.Span | SpanContext | None,
-        scopes: Scopes | None,
-    ) -> None:
-        self.segment = segment
-        self._tracer = tracer
-        self.name = name
-        self.kind = kind
-        self.attributes = attributes
-        self._parent_found = parent
-        self._bridge_scopes = scopes
-
-    def __getattr__(self, name: str) -> Any:
-        """Make the ids when they are first asked for."""
-        if name == "_context":
-            made = self._context_of(self._tracer.id_generator.generate_span_id())
-            return self.__dict__.setdefault(name, made)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
 def span_id_of(parent: trace_api.Span | SpanContext | None) -> int | None:
@@ -607,157 +586,13 @@ def span_id_of(parent: trace_api.Span | SpanContext | None) -> int | None:
     return parent.get_span_context().span_id if isinstance(parent, trace_api.Span) else parent.span_id
 
 
-class NoOpSpan(Span, NonRecordingSpan):
-    """What `start_span` returns where there is nothing to trace: not initialised, or suppressed.
-
-    `silent`: under it Sentry's headers are not written either.
-    """
-
-    def __init__(self, context: SpanContext = INVALID_SPAN_CONTEXT, *, silent: bool = False) -> None:
-        super().__init__(context)
-        self.silent = silent
-
-
-NO_OP = NoOpSpan()
-"""The one that knows of no trace. It keeps nothing, so one is enough."""
-
-
-class RemoteSpan(NonRecordingSpan):
-    """A parent in another service, as headers told of it; brings the scopes that `extract` forked for it."""
-
-    def __init__(self, context: SpanContext, upstream: Upstream) -> None:
-        super().__init__(context)
-        self.upstream = upstream
-        self._bridge_scopes: Scopes | None = None
-
-    def without_scopes(self) -> RemoteSpan:
-        """Return the same parent, knowing of no scopes."""
-        return RemoteSpan(self.get_span_context(), self.upstream)
-
-
-class SpanView(Span):
-    """A span of somebody else's provider, with Sentry's vocabulary."""
-
-    def __init__(self, span: trace_api.Span, *, activates: bool = False) -> None:
-        self._span = span
-        self._activates = activates
-
-    @property
-    def viewed(self) -> trace_api.Span:
-        """The span behind this view: what OpenTelemetry's Context holds while it is active."""
-        return self._span
-
-    def get_span_context(self) -> SpanContext:
-        """Return the ids of the span behind this view."""
-        return self._span.get_span_context()
-
-    @property
-    def sampled(self) -> Sampled:
-        """Whether the span's own provider sampled it."""
-        return bool(self.get_span_context().trace_flags.sampled)
-
-    @property
-    def parent_span_id(self) -> str | None:
-        """The parent's span id, where the span tells it."""
-        parent = getattr(self._span, "parent", None)
-        return None if parent is None else f"{parent.span_id:016x}"
-
-    @property
-    def description(self) -> str | None:
-        """The span's name, where it tells it."""
-        name = getattr(self._span, "name", None)
-        return name if isinstance(name, str) else None
-
-    @description.setter
-    def description(self, value: str) -> None:
-        self._span.update_name(value)
-
-    @property
-    def op(self) -> str | None:
-        """The op that was given, if any."""
-        value = (getattr(self._span, "attributes", None) or {}).get(OP_ATTRIBUTE)
-        return value if isinstance(value, str) else None
-
-    @op.setter
-    def op(self, value: str | None) -> None:
-        if value is not None:
-            self._span.set_attribute(OP_ATTRIBUTE, value)
-
-    def set_tag(self, key: str, value: Any) -> None:
-        """Set a tag, which is an attribute on a span that is not ours."""
-        self._span.set_attribute(key, str(value))
-
-    def set_measurement(self, name: str, value: float, unit: str = "") -> None:
-        """Set a measurement, which is an attribute on a span that is not ours."""
-        self._span.set_attribute(name, value)
-
-    def end(self, end_time: int | None = None) -> None:
-        """End the span behind this view."""
-        self._span.end(end_time)
-
-    def set_attributes(self, attributes: Mapping[str, types.AttributeValue]) -> None:
-        """Set attributes of the span behind this view."""
-        self._span.set_attributes(attributes)
-
-    def set_attribute(self, key: str, value: types.AttributeValue) -> None:
-        """Set an attribute of the span behind this view."""
-        self._span.set_attribute(key, value)
-
-    def add_event(self, name: str, attributes: types.Attributes = None, timestamp: int | None = None) -> None:
-        """Add an event to the span behind this view."""
-        self._span.add_event(name, attributes, timestamp)
-
-    def add_link(self, context: SpanContext, attributes: types.Attributes = None) -> None:
-        """Add a link to the span behind this view."""
-        self._span.add_link(context, attributes)
-
-    def update_name(self, name: str) -> None:
-        """Rename the span behind this view."""
-        self._span.update_name(name)
-
-    def is_recording(self) -> bool:
-        """Whether the span behind this view records."""
-        return self._span.is_recording()
-
-    def _fail(self, error: BaseException) -> None:
-        if not is_error(error):
-            return
-        note_span_of_error(error, self._span)
-        if self.is_recording():
-            self.record_exception(error, escaped=True)
-            status = getattr(self._span, "status", None)
-            if status is None or status.status_code is StatusCode.UNSET:
-                self.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
-
-    def set_status(self, status: Status | StatusCode | str, description: str | None = None) -> None:
-        """Set the status of the span behind this view."""
-        self._span.set_status(status_of(status), description)
-
-    def record_exception(
-        self,
-        exception: BaseException,
-        attributes: types.Attributes = None,
-        timestamp: int | None = None,
-        escaped: bool = False,
-    ) -> None:
-        """Record an exception on the span behind this view."""
-        self._span.record_exception(exception, attributes, timestamp, escaped)
-
-
-def view(span: trace_api.Span) -> Span | None:
-    """Return a local span as `Span`, viewing one that another provider made; `None` if there is no local span."""
-    if isinstance(span, Span):
-        return span if span.get_span_context().is_valid else None
-    context = span.get_span_context()
-    if isinstance(context, SpanContext) and context.is_valid and not context.is_remote:
-        return SpanView(span)
-    return None
-
-
-def parent_of(context: Context) -> trace_api.Span | None:
-    """Return the span that a Context's children have as parent, whatever made it."""
-    span = context.get(SPAN_KEY)
-    return span if isinstance(span, trace_api.Span) else None
+def parent_span_id_of(span: trace_api.Span) -> int | None:
+    """Return the span id of a span's parent, of any provider; `None` if it has none or does not know it."""
+    # By type first: see span_id_of.
+    if type(span) is RecordingSpan or isinstance(span, Span):
+        return span._parent_span_id
+    parent = span.parent if isinstance(span, ReadableSpan) else None
+    return None if parent is None else parent.span_id
 
 
 REQUEST_KINDS = frozenset({SpanKind.SERVER, SpanKind.CONSUMER})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from opentelemetry import context as context_api
 from opentelemetry.trace import SpanKind
 
-from bridge._internal.context.scope import attached
+from bridge._internal.context.context_values import attached
 from bridge._internal.otel_private import SUPPRESS_HTTP_INSTRUMENTATION_KEY, SUPPRESS_INSTRUMENTATION_KEY
 from bridge._internal.semantics.inference import outgoing_url
 
@@ -31,7 +31,7 @@ def is_suppressed(context: Context) -> bool:
 
 
 def is_own_request(kind: SpanKind, attributes: types.Attributes, dsn: Dsn | None) -> bool:
-    """Whether a span is of a request to our own DSN, whoever makes it: those are never traced."""
+    """Whether a span is of a request to our own DSN, by any client: those are never traced."""
     if dsn is None or kind is not SpanKind.CLIENT or not attributes:
         return False
     url = outgoing_url(attributes)

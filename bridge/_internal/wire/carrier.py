@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from bridge._internal.wire.baggage import BAGGAGE
 from bridge._internal.wire.sentry_trace import SENTRY_TRACE
@@ -19,12 +18,12 @@ _LONGER_BY = (0, len("http-"), len("sentry-"))
 _OFF = frozenset({"false", "no", "off", "n", "0"})
 
 
-def as_mapping(carrier: Any) -> Mapping[Any, Any]:
+def as_mapping(carrier: object) -> Mapping[object, object]:
     """Return what a carrier holds: a mapping, pairs (ASGI, gRPC, Kafka), or the headers of a request object."""
     if isinstance(carrier, dict | Mapping):
         return carrier
     if isinstance(carrier, list | tuple) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in carrier):
-        found: dict[Any, list[Any]] = {}
+        found: dict[object, list[object]] = {}
         for name, value in carrier:
             found.setdefault(name, []).append(value)
         return found
@@ -34,7 +33,7 @@ def as_mapping(carrier: Any) -> Mapping[Any, Any]:
     return headers if isinstance(headers, Mapping) else {}
 
 
-def written_headers(carrier: Any) -> dict[str, str]:
+def written_headers(carrier: object) -> dict[str, str]:
     """Return what matters of the headers that an outgoing request has already, by their lower-case names."""
     found: dict[str, str] = {}
     headers = as_mapping(carrier)
@@ -46,7 +45,7 @@ def written_headers(carrier: Any) -> dict[str, str]:
     return found
 
 
-def read_header(headers: Mapping[Any, Any], name: str) -> str | None:
+def read_header(headers: Mapping[object, object], name: str) -> str | None:
     """Return a header's value, several joined by commas; `None` if it is not there."""
     value = headers.get(name)
     if isinstance(value, str):
@@ -58,7 +57,7 @@ def read_header(headers: Mapping[Any, Any], name: str) -> str | None:
     return None
 
 
-def read_headers(carrier: Any) -> dict[str, str]:
+def read_headers(carrier: object) -> dict[str, str]:
     """Return those of `sentry-trace`, `baggage`, `traceparent` and `tracestate` that are there."""
     headers = as_mapping(carrier)
     found: dict[str, str] = {}
@@ -76,12 +75,12 @@ def environment_carrier(environ: Mapping[str, str]) -> dict[str, str]:
     return read_headers(environ)
 
 
-def _is_named(key: Any, wanted: str) -> bool:
+def _is_named(key: object, wanted: str) -> bool:
     # Of most keys the length tells that they are another header's: no name is made of them.
     return isinstance(key, str | bytes) and len(key) - len(wanted) in _LONGER_BY and _normal_name(key) == wanted
 
 
-def _normal_name(key: Any) -> str:
+def _normal_name(key: object) -> str:
     text = key.decode("latin-1") if isinstance(key, bytes) else key
     if not isinstance(text, str):
         return ""
@@ -90,7 +89,7 @@ def _normal_name(key: Any) -> str:
     return _ENVIRONMENT_NAMES.get(name, name)
 
 
-def header_text(value: Any) -> str | None:
+def header_text(value: object) -> str | None:
     """Return a value as text: `str`, `bytes`, or several of them joined by commas; `None` if it is none of these."""
     if type(value) is list and len(value) == 1:  # what getters return
         value = value[0]

@@ -73,9 +73,9 @@ def pre_instrument() -> None:
 def set_up() -> None:
     """Call `init` with what the environment says, unless somebody did; nothing that goes wrong leaves."""
     try:
-        from bridge._internal import api
+        from bridge._internal import install
 
-        api.init_once(_options_for_process)
+        install.init_once(_options_for_process)
     except Exception as error:  # in a program that did not call us
         logger.error("bridge could not be set up by environment; the program goes on without", exc_info=error)
 

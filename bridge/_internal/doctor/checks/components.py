@@ -49,7 +49,7 @@ def _pieces(live: Live) -> list[str]:
 @check("client-closed", ERROR, fix="Call bridge.init() again; bridge.close() at the end of the program only.")
 def client_closed(live: Live) -> Iterator[Finding]:
     """The client was closed by itself (`Client.close()`) and is still the one in force: it sends nothing any more."""
-    if live.client is not None and live.client.is_closed:
+    if live.client is not None and live.client.sender.is_closed:
         yield Finding(
             "The active client is closed.", "Spans are still made, but nothing of what is recorded is sent any more."
         )

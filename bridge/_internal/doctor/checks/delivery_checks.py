@@ -69,7 +69,7 @@ def spans_go_nowhere(live: Live) -> Iterator[Finding]:
 def spans_sent_twice(live: Live) -> Iterator[Finding]:
     """An OTLP exporter sends to Sentry, and so does the bridge: each span arrives twice."""
     client = live.client
-    if client is None or not client.collects_spans:
+    if client is None or not client.sink.collects_spans:
         return
     for processor in live.processors:
         url = exporter_url(processor)
@@ -140,7 +140,7 @@ def nothing_arrives(live: Live) -> Iterator[Finding]:
     """Envelopes were lost on their way, or were refused, and none has arrived."""
     if live.client is None:
         return
-    outcomes = live.client.outcomes
+    outcomes = live.client.sender.outcomes
     if any(outcomes.delivered_of(category) for category in _CATEGORIES):
         return
     lost = {

@@ -181,7 +181,7 @@ def monkey_patched_late(live: Live) -> Iterator[Finding]:
     if live.client is None:
         return
     for name in _patched_by():
-        if live.client.waits_natively:
+        if live.client.sender.worker.waits_natively:
             yield Finding(
                 f"{name} patched the threading module after bridge.init().",
                 "The delivery worker waits on real locks: it may stop all greenlets of the process, or never run.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bridge._internal.doctor.checks.check import Check, Finding, check, full_name
 from bridge._internal.doctor.problem import INFO, WARNING
 from bridge._internal.otel_private import sdk_provider, tracers
-from bridge._internal.sampling.foreign_sampler import rate_of
+from bridge._internal.sampling.foreign_sampler import sampler_rate
 from bridge._internal.sampling.sampler import SentrySampler
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def rate_not_in_force(live: Live) -> Iterator[Finding]:
 def _rate_of(sampler: Sampler | None) -> float | None:
     if isinstance(sampler, SentrySampler):
         return None if sampler.traces_sampler is not None else sampler.traces_sample_rate or 0.0
-    return rate_of(sampler, at_head=True)
+    return sampler_rate(sampler, at_head=True)
 
 
 @check(

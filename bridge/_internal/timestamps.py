@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta, timezone
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -20,3 +21,8 @@ def rfc3339(ns: int) -> str:
         text = (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
         _last = (second, text)
     return f"{text}.{rest // 1000:06d}Z"
+
+
+def now_rfc3339() -> str:
+    """Write the time of the system clock."""
+    return rfc3339(time.time_ns())
