@@ -151,8 +151,8 @@ def _one(name: str, span: Any, root: str, dsc: Any, whole: Any) -> dict[str, Any
 @contextmanager
 def one_world(order: str, lifecycle: str = "static", *, ours: Any = None, **theirs: Any):
     """Initialise both, in this order, and leave nothing behind."""
-    transport = theirs.pop("transport", None) or KeepingTransport()
-    given = {
+    transport = KeepingTransport()
+    given = {  # `transport=None` is sentry-sdk's own, by HTTP
         "dsn": DSN,
         "traces_sample_rate": 1.0,
         "transport": transport,

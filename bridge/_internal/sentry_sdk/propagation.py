@@ -32,6 +32,13 @@ class RemoteId(str):
 
     remote: RemoteSpan
 
+    @classmethod
+    def of(cls, remote: RemoteSpan) -> RemoteId:
+        """Return the id of an upstream's span."""
+        made = cls(f"{remote.get_span_context().span_id:016x}")
+        made.remote = remote
+        return made
+
     def __reduce_ex__(self, protocol: Any) -> tuple[type[str], tuple[str]]:
         """Be plain text where something that holds it is copied or pickled."""
         return str, (str.__str__(self),)
@@ -105,10 +112,8 @@ def propagation_of_remote(remote: Any) -> SentrySdkPropagation:
     if remote is None:
         return private.PropagationContext()
     context, upstream = remote.get_span_context(), remote.upstream
-    parent_span_id = RemoteId(f"{context.span_id:016x}")
-    parent_span_id.remote = remote
     made = private.PropagationContext(
-        trace_id=f"{context.trace_id:032x}", parent_span_id=parent_span_id, parent_sampled=upstream.sampled
+        trace_id=f"{context.trace_id:032x}", parent_span_id=RemoteId.of(remote), parent_sampled=upstream.sampled
     )
     if upstream.dsc is not None:
         made.baggage = private.Baggage(dict(upstream.dsc), mutable=False)

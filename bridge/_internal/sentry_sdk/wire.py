@@ -14,7 +14,7 @@ from bridge._internal.guard import guard
 from bridge._internal.otel_private import SPAN_KEY
 from bridge._internal.sampling.upstream import RemoteSpan
 from bridge._internal.sentry_sdk.companions import companion_of
-from bridge._internal.sentry_sdk.propagation import propagation_of_remote
+from bridge._internal.sentry_sdk.propagation import RemoteId, propagation_of_remote, remote_of_propagation
 from bridge._internal.sentry_sdk.setup import in_force
 from bridge._internal.wire.baggage import BAGGAGE, merge_baggage
 from bridge._internal.wire.carrier import TRACEPARENT
@@ -89,10 +89,19 @@ def read_headers(wrapped: Any, owner: Any, args: Any, kwargs: Any) -> Any:
         carrier = {_plain(key): value for key, value in incoming.items() if isinstance(value, str)}
         if carrier.get(TRACEPARENT):
             remote = in_force().client.propagator.extract(carrier, Context()).get(SPAN_KEY)
-            if isinstance(remote, RemoteSpan) and (not found.parent_span_id or _is_same(found, remote)):
-                made = propagation_of_remote(remote.without_scopes())
-                made.custom_sampling_context = getattr(found, "custom_sampling_context", None)
-                return made
+            if isinstance(remote, RemoteSpan):
+                return _with_w3c_parent(found, remote)
+    return found
+
+
+def _with_w3c_parent(found: Any, remote: RemoteSpan) -> Any:
+    """Return what sentry-sdk read, with the trace state of others; W3C's parent where it found none of its own."""
+    if not found.parent_span_id:
+        return propagation_of_remote(remote.without_scopes())
+    read = remote_of_propagation(found)
+    if read is not None and _is_same(found, remote):
+        read.upstream.trace_state = remote.upstream.trace_state
+        found.parent_span_id = RemoteId.of(read)
     return found
 
 
