@@ -120,12 +120,12 @@ def test_nothing_sampled_is_passed_on(order):
     """`-0` from upstream: nothing is sent, `-0` and flags 00 go on from either API, upstream's DSC verbatim."""
     with one_world(order) as world:
         context = bridge.get_client().propagator.extract({"sentry-trace": f"{TRACE}-{SPAN}-0", "baggage": DSC})
-        with world.tracer.start_as_current_span("request", context=context, kind=SpanKind.SERVER):
-            with sentry_sdk.start_span(name="child"):
-                for headers in (theirs(), bridge.trace_headers()):
-                    assert headers["sentry-trace"].endswith("-0")
-                    assert headers["traceparent"].endswith("00")
-                    assert set(headers["baggage"].split(",")) == set(DSC.split(","))
+        request = world.tracer.start_as_current_span("request", context=context, kind=SpanKind.SERVER)
+        with request, sentry_sdk.start_span(name="child"):
+            for headers in (theirs(), bridge.trace_headers()):
+                assert headers["sentry-trace"].endswith("-0")
+                assert headers["traceparent"].endswith("00")
+                assert set(headers["baggage"].split(",")) == set(DSC.split(","))
         assert world.spans() == []
 
 

@@ -6,6 +6,7 @@ Nothing here imports sentry-sdk: what does is loaded once the program has import
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import wrapt
@@ -44,6 +45,28 @@ def _imported(module: ModuleType) -> None:
         from bridge._internal.sentry_sdk import mode
 
         mode.join(_Watch.client)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How the bridge and sentry-sdk live together: `world`, `linked`, `apart`, or `alone` where it has no client."""
+
+    mode: str
+    reasons: tuple[str, ...] = ()
+    lost_seams: tuple[str, ...] = ()
+    links_are_refused: bool = False
+    conflicts: tuple[str, ...] = ()
+
+
+def report() -> Report:
+    """Return how the two live together now."""
+    if _Watch.client is None or "bridge._internal.sentry_sdk.mode" not in sys.modules:
+        return Report("alone")
+    from bridge._internal.sentry_sdk import mode
+
+    found, together = mode.mode(), mode.together()
+    conflicts = () if together is None else tuple(together.setup.conflicts())
+    return Report(found.name, found.reasons, tuple(mode.lost_seams()), mode.is_refused_links(), conflicts)
 
 
 def leave(client: Client, timeout: float) -> None:

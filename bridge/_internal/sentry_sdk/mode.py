@@ -106,6 +106,11 @@ class Together:
         self.seams = Seams()
         self._links = Links(self.setup.options) if mode.name == LINKED else None
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether errors are not linked, as other code tells sentry-sdk of the trace."""
+        return self._links is not None and self._links.is_refused
+
     def begin(self) -> None:
         """Take the seams."""
         own = scopes_of.find_scopes(context_api.get_current())
@@ -277,6 +282,23 @@ def mode() -> Mode:
     return _process.mode
 
 
+def lost_seams() -> list[str]:
+    """Return what was taken of sentry-sdk and has been put back, or around, by other code since."""
+    together = _process.together
+    if together is None:
+        return []
+    lost = together.seams.lost()
+    if together.mode.name == WORLD and not active_span.is_taken():
+        lost.append("sentry_sdk.scope.Scope._span")
+    return lost + variables.lost()
+
+
+def is_refused_links() -> bool:
+    """Whether other code tells sentry-sdk of the trace: in its place nothing can be registered."""
+    together = _process.together
+    return together is not None and together.is_refused
+
+
 def together() -> Together | None:
     """Return what is in force, if the two are not apart."""
     return _process.together
@@ -307,7 +329,8 @@ def _choose() -> None:
             return
         _end(client.options.shutdown_timeout)
     if chosen.name == APART:
-        logger.warning("the bridge and sentry-sdk stay apart: %s", "; ".join(chosen.reasons))
+        level = logging.WARNING if any(private.misfits()) else logging.INFO  # the others are choices
+        logger.log(level, "the bridge and sentry-sdk stay apart: %s", "; ".join(chosen.reasons))
     elif chosen.name != ALONE:
         _process.together = Together(client, chosen)
         _process.together.begin()

@@ -13,7 +13,7 @@ from bridge._internal.sentry_sdk import private
 from bridge._internal.tracing.provider import TracerProvider
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from opentelemetry.trace import Tracer
 
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from bridge._internal.delivery.outcomes import Outcomes
     from bridge._internal.options import Options
     from bridge._internal.tracing.segment import SegmentSink
+
+
+_SHARED = (
+    *("release", "environment", "dist", "server_name", "org_id", "traces_sample_rate", "traces_sampler"),
+    *("trace_propagation_targets", "send_default_pii", "max_breadcrumbs", "before_send", "before_send_transaction"),
+    *("before_send_span", "before_breadcrumb", "ignore_spans", "max_spans", "trace_lifecycle", "shutdown_timeout"),
+)
+"""Options that both take: sentry-sdk's are in force."""
 
 
 class Setup:
@@ -58,6 +66,13 @@ class Setup:
         if known is None or known[0] is not active:
             known = self._known = (active, self.options_of(active) if active.is_active() else self.own)
         return known[1]
+
+    def conflicts(self) -> Iterator[str]:
+        """Name the options that both were given, with two values; sentry-sdk's are in force."""
+        theirs = self.options()
+        for name in _SHARED:
+            if self.own.sources.get(name) == "argument" and getattr(self.own, name) != getattr(theirs, name):
+                yield name
 
     def forget(self) -> None:
         """Read the options anew: sentry-sdk has another client."""

@@ -153,6 +153,15 @@ def take() -> None:
             private.put_variable(name, ContextBackedVariable(found, name))
 
 
+def lost() -> list[str]:
+    """Return the variables that other code has put another thing in the place of."""
+    return [
+        f"sentry_sdk.scope.{name}"
+        for name in private.VARIABLES
+        if not isinstance(private.variable(name), ContextBackedVariable)
+    ]
+
+
 def give_back() -> None:
     """Put the variables back that were there before: at once, or with the last of the blocks that are open.
 

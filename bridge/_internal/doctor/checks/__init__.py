@@ -11,6 +11,18 @@ if TYPE_CHECKING:
 
 def process_checks() -> tuple[Check[Live], ...]:
     """Return the checks of what is in force in the process."""
-    from bridge._internal.doctor.checks import components, delivery_checks, neighbours, sampling_checks
+    from bridge._internal.doctor.checks import (
+        components,
+        delivery_checks,
+        neighbours,
+        sampling_checks,
+        sentry_sdk_checks,
+    )
 
-    return components.CHECKS + sampling_checks.CHECKS + delivery_checks.CHECKS + neighbours.CHECKS
+    return (
+        components.CHECKS
+        + sampling_checks.CHECKS
+        + delivery_checks.CHECKS
+        + neighbours.CHECKS
+        + sentry_sdk_checks.CHECKS
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bridge._internal import sentry_sdk
 from bridge._internal.doctor.checks.check import Check, Finding, check, full_name
 from bridge._internal.doctor.checks.requirements import installed_version
 from bridge._internal.doctor.live import loaded, logfire_provider
@@ -54,7 +55,7 @@ def _their_processors(live: Live) -> list[str]:
 def sentry_sdk_too(live: Live) -> Iterator[Finding]:
     """sentry-sdk makes transactions in the same process, by itself or of OpenTelemetry's spans: all is sent twice."""
     client = sentry_sdk_client()
-    if live.client is None or client is None:
+    if live.client is None or client is None or sentry_sdk.report().mode in ("world", "linked"):
         return
     version = installed_version("sentry-sdk") or "of an unknown version"
     integrations, theirs = _otel_integrations(client), _their_processors(live)
@@ -96,7 +97,7 @@ def sentry_sdk_propagator(live: Live) -> Iterator[Finding]:
 def sentry_sdk_headers(live: Live) -> Iterator[Finding]:
     """sentry-sdk is initialised for errors only; it writes `sentry-trace` of its own into outgoing requests."""
     client = sentry_sdk_client()
-    if live.client is None or client is None or _sentry_sdk_traces(client):
+    if live.client is None or client is None or _sentry_sdk_traces(client) or sentry_sdk.report().mode == "linked":
         return
     targets = client.options.get("trace_propagation_targets")
     if _otel_integrations(client) or _their_processors(live) or client.options.get("instrumenter") == "otel":
