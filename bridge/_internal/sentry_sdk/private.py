@@ -320,7 +320,7 @@ class SegmentOfSpan:
 def send_span(client: Any, scope: Scope, span: dict[str, Any], segment: SegmentOfSpan) -> None:
     """Send a span by itself, completed from a scope, as `Client._capture_span` does with one of sentry-sdk's.
 
-    `Scope.apply_to_telemetry`, `Client.span_batcher`, `get_before_send_span`, `is_ignored_span`: seen in 2.56 to 2.75.
+    `Scope._apply_scope_attributes_to_telemetry` and `_user_`, `Client.span_batcher`, `get_before_send_span`, `is_ignored_span`: seen in 2.56 to 2.75.
     """
     from sentry_sdk.tracing_utils import is_ignored_span
     from sentry_sdk.utils import get_before_send_span
@@ -329,7 +329,9 @@ def send_span(client: Any, scope: Scope, span: dict[str, Any], segment: SegmentO
         if client.transport is not None:
             client.transport.record_lost_event("ignored", data_category="span")
         return
-    scope.apply_to_telemetry(span)  # type: ignore[arg-type]  # a mapping, as logs are
+    # Not `apply_to_telemetry`: for a mapping it asks for the trace of "now", which freezes that one's baggage.
+    scope._apply_scope_attributes_to_telemetry(span)  # type: ignore[arg-type]  # a mapping, as logs are
+    scope._apply_user_attributes_to_telemetry(span)  # type: ignore[arg-type]
     hook = get_before_send_span(client.options)
     if hook is not None:
         try:

@@ -101,7 +101,7 @@ def start_streamed_span(wrapped: Any, scope: Scope, args: tuple[Any, ...], kwarg
                     view.name = args[0] if args else kwargs["name"]
                 for key, value in attributes.items():
                     view.set_attribute(key, value)
-                companion_of(view).segment.hold()
+                companion_of(view)._bridge_segment.hold()
     return wrapped(*args, **kwargs) if view is None else view
 
 
