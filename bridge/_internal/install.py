@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import propagate
@@ -21,6 +22,7 @@ from bridge._internal.client import Client
 from bridge._internal.context.handoff import patch_threads, unpatch_threads
 from bridge._internal.context.propagation_context import continue_for_process
 from bridge._internal.context.runtime import SentryRuntimeContext
+from bridge._internal.foreign.adopted_tracer import adopt_tracers, release_tracers
 from bridge._internal.foreign.span_processor import SentrySpanProcessor
 from bridge._internal.guard import guard
 from bridge._internal.integrations.celery import support_celery
@@ -171,9 +173,13 @@ def _without_ours(propagator: TextMapPropagator) -> TextMapPropagator:
 
 
 def continue_environment(propagator: SentryPropagator) -> None:
-    """Continue what a parent process left in the environment, in everything that is no request of its own."""
+    """Continue what a parent process left in the environment, in everything that is no request of its own.
+
+    That is trusted, whatever is said of requests.
+    """
     carrier = environment_carrier(os.environ)
-    found = propagator.extract(carrier, Context()).get(SPAN_KEY) if carrier else None
+    trusting = SentryPropagator(propagator.wrapped, options=replace(propagator.options, trust_upstream=True))
+    found = trusting.extract(carrier, Context()).get(SPAN_KEY) if carrier else None
     continue_for_process(found if isinstance(found, RemoteSpan) else None)
 
 
@@ -214,6 +220,9 @@ def install_provider(
         existing.configure(options, sampler, sink, beside)
     elif not any(isinstance(processor, SentrySpanProcessor) for processor in span_processors(existing)):
         existing.add_span_processor(SentrySpanProcessor(options, sink))
+    for processor in span_processors(existing):
+        if isinstance(processor, SentrySpanProcessor):
+            adopt_tracers(existing, processor)
     for processor in options.span_processors:
         existing.add_span_processor(processor)
     return cast("trace_api.TracerProvider", existing)
@@ -221,6 +230,7 @@ def install_provider(
 
 def uninstall_provider(provider: trace_api.TracerProvider, options: Options, timeout_s: float) -> None:
     """Flush the processors that `init` added and take them off; our provider makes only unrecorded spans then."""
+    release_tracers(provider)
     for processor in span_processors(provider):
         if isinstance(processor, SentrySpanProcessor) and processor.serves_only(options):
             remove_span_processor(provider, processor)

@@ -12,12 +12,14 @@ from typing import Any
 from opentelemetry import context as context_api
 from opentelemetry.context.context import Context
 
-from bridge._internal.context.scope import SCOPES_KEY, find_scopes
+from bridge._internal.context.runtime import SCOPES_KEY, SEGMENT_SPAN_KEY
+from bridge._internal.context.scope import find_scopes
 from bridge._internal.otel_private import SPAN_KEY
 from bridge._internal.sentry_sdk import private
 from bridge._internal.sentry_sdk.companions import companion_of, is_view
 from bridge._internal.sentry_sdk.private import Scope
 from bridge._internal.sentry_sdk.views import view_of
+from bridge._internal.tracing.segment import segment_of
 
 ACTIVE_KEY = context_api.create_key("bridge-sentry-sdk-span")
 MOST_LEFT = 8
@@ -194,7 +196,7 @@ def _attach(otel: Any, entry: Active | None) -> None:
     where = context_api.get_current()
     found = find_scopes(where)
     derived = Context(where)
-    for key, value in ((SPAN_KEY, otel), (ACTIVE_KEY, entry)):
+    for key, value in ((SPAN_KEY, otel), (ACTIVE_KEY, entry), (SEGMENT_SPAN_KEY, otel if segment_of(otel) else None)):
         if value is None:
             dict.pop(derived, key, None)
         else:

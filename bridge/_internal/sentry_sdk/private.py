@@ -320,7 +320,8 @@ class SegmentOfSpan:
 def send_span(client: Any, scope: Scope, span: dict[str, Any], segment: SegmentOfSpan) -> None:
     """Send a span by itself, completed from a scope, as `Client._capture_span` does with one of sentry-sdk's.
 
-    `Scope._apply_scope_attributes_to_telemetry` and `_user_`, `Client.span_batcher`, `get_before_send_span`, `is_ignored_span`: seen in 2.56 to 2.75.
+    `Scope._apply_scope_attributes_to_telemetry` and its like for the user, `Client.span_batcher`,
+    `get_before_send_span`, `is_ignored_span`: seen in 2.56 to 2.75.
     """
     from sentry_sdk.tracing_utils import is_ignored_span
     from sentry_sdk.utils import get_before_send_span

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from bridge._internal.context.propagation_context import PropagationContext, parent_of_process
+from bridge._internal.context.propagation_context import PropagationContext
 from bridge._internal.sampling.upstream import RemoteSpan, Upstream
 from bridge._internal.sentry_sdk import private
 from bridge._internal.wire.baggage import Dsc
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bridge._internal.sentry_sdk.private import PropagationContext as SentrySdkPropagation
     from bridge._internal.sentry_sdk.private import Scope
+    from bridge._internal.sentry_sdk.scopes import SharedIsolation
 
 
 class UsedTraceId(str):
@@ -47,11 +48,28 @@ class RemoteId(str):
 class SharedPropagation(PropagationContext):
     """A view of the propagation context in force with two scopes: the current one's own, else the isolation's."""
 
-    __slots__ = ("_current", "_isolation")
+    __slots__ = ("_current", "_isolation", "_shared")
 
-    def __init__(self, current: Scope, isolation: Scope) -> None:
+    def __init__(self, current: Scope, isolation: SharedIsolation) -> None:
         self._current = current
-        self._isolation = isolation
+        self._isolation = isolation.sdk
+        self._shared = isolation
+
+    @property
+    def link(self) -> Any:
+        """The span that the request's root is to be linked to, where it does not continue its trace."""
+        return self._shared.link
+
+    @link.setter
+    def link(self, value: Any) -> None:
+        self._shared.link = value
+
+    def continues(self, remote: Any) -> bool:
+        """Whether this continues the trace of the same upstream span, or neither continues any."""
+        own = self.remote
+        if remote is None or own is None:
+            return remote is own
+        return bool(remote.get_span_context() == own.get_span_context())
 
     @property
     def _scope(self) -> Scope:
@@ -73,11 +91,6 @@ class SharedPropagation(PropagationContext):
     def parent_of_process(self) -> Any:
         """The span that every root here starts under: what came in, in headers or in the environment."""
         return self.remote
-
-    @property
-    def parent_of_parent_process(self) -> Any:
-        """The span of the parent process, that started this one; `None` if there is none."""
-        return parent_of_process()
 
     @property
     def trace_id(self) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from bridge._internal.context.propagation_context import parent_of_process
 from bridge._internal.context.scope import (
     EMPTY,
     Attachment,
     IsolationScope,
     Keeper,
+    RequestStart,
     Scope,
     ScopeData,
     Scopes,
@@ -102,15 +104,22 @@ _PUT: dict[str, Callable[[Any, Any], None]] = {
 }
 
 
+class _Start(NamedTuple):
+    """What a request or job began with: sentry-sdk's isolation scope and current scope."""
+
+    isolation: SentrySdkScope
+    current: SentrySdkScope
+
+
 class SharedIsolation(IsolationScope):
     """The isolation scope: a view of sentry-sdk's."""
 
-    __slots__ = ("_begun", "sdk")
+    __slots__ = ("link", "sdk")
 
     def __init__(self, sdk: SentrySdkScope) -> None:
         super().__init__()
         self.sdk = sdk
-        self._begun: SentrySdkScope | None = None  # what a request's scope was forked with
+        self.link: Any = None  # the span that the request's root is to be linked to
 
     def _read(self) -> ScopeData:
         return data_of(self.sdk)
@@ -123,17 +132,9 @@ class SharedIsolation(IsolationScope):
         """Set one tag."""
         self.sdk.set_tag(key, value)
 
-    def fork(self, *, for_request: bool = False) -> SharedIsolation:
-        """Return an isolation scope that starts with the same data; `for_request`: the next request's own."""
-        made = SharedIsolation(self.sdk.fork())
-        if for_request:
-            made._awaits_request = True
-            made._begun = self.sdk.fork()
-        return made
-
-    def fork_beside(self) -> SharedIsolation:
-        """Return the scope of another request that begins here: of this one's data it gets none."""
-        return SharedIsolation((self.sdk if self._begun is None else self._begun).fork())
+    def fork(self) -> SharedIsolation:
+        """Return an isolation scope that starts with the same data."""
+        return SharedIsolation(self.sdk.fork())
 
     @property
     def last_event_id(self) -> str | None:
@@ -183,7 +184,7 @@ class SharedScopes(Scopes):
     @property
     def propagation(self) -> SharedPropagation:  # type: ignore[override]  # a field of the bridge's own
         """The trace of "now" where no span is active."""
-        return SharedPropagation(self.current, self.isolation.sdk)
+        return SharedPropagation(self.current, self.isolation)
 
     def with_current(self, current: SentrySdkScope, owner: Any) -> SharedScopes:
         """Return the same with another current scope."""
@@ -195,21 +196,35 @@ class SharedScopes(Scopes):
         shared._awaits_request = True
         return SharedScopes(self.current, shared, owner, nested=True)
 
-    def fork(self, owner: Any, remote: Any = None, *, for_request: bool = False) -> SharedScopes:
-        """Return the same data behind an isolation scope and a trace of its own, or the upstream's trace."""
-        isolation = self.isolation.fork(for_request=for_request)
-        if remote is None and not for_request:
-            remote = self.propagation.parent_of_parent_process
-        isolation.sdk._propagation_context = propagation_of_remote(remote)
+    def fork(self, owner: Any) -> SharedScopes:
+        """Return the same data behind an isolation scope and a trace of its own."""
+        isolation = self.isolation.fork()
+        isolation.sdk._propagation_context = propagation_of_remote(parent_of_process())
         return SharedScopes(_forked_without_trace(self.current), isolation, owner)
+
+    def fork_for_request(
+        self, owner: Any, remote: Any = None, *, is_inside: bool = False, surrounding: RequestStart | None = None
+    ) -> SharedScopes:
+        """Return the scopes of a request that begins here: of a request around it, only what that began with."""
+        begun = self.isolation.begun_with(is_claimed=is_inside or not self.propagation.continues(remote))
+        start = self._start(begun)
+        isolation = SharedIsolation(start.isolation.fork())
+        isolation._awaits_request = True
+        isolation._begun_with = _Start(start.isolation.fork(), start.current)  # type: ignore[assignment]
+        isolation.sdk._propagation_context = propagation_of_remote(remote)
+        return SharedScopes(_forked_without_trace(start.current), isolation, owner)
 
     def for_root_of_request(self, remote: Any) -> SharedScopes:
         """Return the scopes of a request whose root starts here: these, if they wait for one, else a fork."""
         if self.isolation.claim():
             return self
-        isolation = self.isolation.fork_beside()
+        start = self._start(self.isolation.begun_with())
+        isolation = SharedIsolation(start.isolation.fork())
         isolation.sdk._propagation_context = propagation_of_remote(remote)
-        return SharedScopes(_forked_without_trace(self.current), isolation)
+        return SharedScopes(_forked_without_trace(start.current), isolation)
+
+    def _start(self, begun: Any) -> _Start:
+        return begun if isinstance(begun, _Start) else _Start(self.isolation.sdk, self.current)
 
     def under(self, owner: Any, *, nested: bool = False) -> SharedScopes:
         """Return the same, written under another span."""

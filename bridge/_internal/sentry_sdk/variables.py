@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as context_api
 from opentelemetry.context.context import Context
 
-from bridge._internal.context.scope import SCOPES_KEY, find_scopes, with_scopes
+from bridge._internal.context.runtime import SCOPES_KEY, SEGMENT_SPAN_KEY, scopes_of_span
+from bridge._internal.context.scope import find_scopes, with_scopes
 from bridge._internal.otel_private import SPAN_KEY
 from bridge._internal.sentry_sdk import active_span, private
 from bridge._internal.sentry_sdk.scopes import SharedScopes, base_scopes
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bridge._internal.sentry_sdk.private import Scope
 
 CURRENT, ISOLATION = private.VARIABLES
+_KEYS = (SCOPES_KEY, SPAN_KEY, SEGMENT_SPAN_KEY, active_span.ACTIVE_KEY)
 _MOST_BEFORE = 4
 """How far back a Context is looked for that has both scopes as they shall be: there are two variables."""
 
@@ -55,7 +57,7 @@ class ContextBackedVariable:
         entry: Any = where.get(SCOPES_KEY)
         span = where.get(SPAN_KEY)
         if span is not None and (entry is None or entry.owner is not span):
-            remembered = getattr(span, "_bridge_scopes", None)
+            remembered = scopes_of_span(where, span)
             if type(remembered) is SharedScopes:
                 entry = remembered
         if type(entry) is not SharedScopes:
@@ -67,7 +69,7 @@ class ContextBackedVariable:
         where = context_api.get_current()
         if value is None:
             self.base.set(None)
-            kept = {k: v for k, v in where.items() if k not in (SCOPES_KEY, SPAN_KEY, active_span.ACTIVE_KEY)}
+            kept = {key: value for key, value in where.items() if key not in _KEYS}
             return Token(context_api.attach(Context(kept)))
         found: Any = _shared(where)
         if found is None and self.base.get(None) is None:
@@ -87,7 +89,7 @@ class ContextBackedVariable:
         # Weakly, or scopes that are set and never reset would keep each other: what may be undone holds the Context.
         entry.before = weakref.ref(where)
         made = with_scopes(where, entry)
-        token = Token(context_api.attach(made), where, made)
+        token = Token(context_api.attach(made), where, context_api.get_current())
         if self._is_current:
             active_span.settle(value)
         return token

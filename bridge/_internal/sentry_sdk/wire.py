@@ -97,7 +97,7 @@ def read_headers(wrapped: Any, owner: Any, args: Any, kwargs: Any) -> Any:
 def _with_w3c_parent(found: Any, remote: RemoteSpan) -> Any:
     """Return what sentry-sdk read, with the trace state of others; W3C's parent where it found none of its own."""
     if not found.parent_span_id:
-        return propagation_of_remote(remote.without_scopes())
+        return propagation_of_remote(remote)
     read = remote_of_propagation(found)
     if read is not None and _is_same(found, remote):
         read.upstream.trace_state = remote.upstream.trace_state
