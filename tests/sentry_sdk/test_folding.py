@@ -39,7 +39,7 @@ def test_our_server_outside(static_world):
     """sentry-sdk's transaction right below OpenTelemetry's server span is folded: one root, with what it brought."""
     world = static_world
     context = bridge.get_client().propagator.extract({})
-    with world.tracer.start_as_current_span("GET", context=context, kind=SpanKind.SERVER, attributes=SERVER):
+    with world.tracer.start_as_current_span("GET", context=context, kind=SpanKind.SERVER, attributes=SERVER):  # noqa: SIM117 - a block for each span
         with sentry_sdk.isolation_scope() as scope, incoming(early="1"):
             scope.set_tag("request", "tag")
             sentry_sdk.get_current_scope().set_transaction_name("/items/{id}", source="route")
@@ -75,10 +75,10 @@ def test_streamed_servers(order):
         pytest.skip("of newer versions")
     facts = {"sentry.op": "http.server", "sentry.origin": "auto.http.asgi"}
     with one_world(order, "stream") as world:
-        with world.tracer.start_as_current_span("GET", kind=SpanKind.SERVER, attributes=SERVER):
+        with world.tracer.start_as_current_span("GET", kind=SpanKind.SERVER, attributes=SERVER):  # noqa: SIM117 - a block for each span
             with sentry_sdk.traces.start_span("GET /", facts, parent_span=None), world.sdk("work"):
                 pass
-        with sentry_sdk.traces.start_span("GET /2", facts, parent_span=None):
+        with sentry_sdk.traces.start_span("GET /2", facts, parent_span=None):  # noqa: SIM117 - a block for each span
             with (
                 world.tracer.start_as_current_span("GET", kind=SpanKind.SERVER, attributes=SERVER),
                 world.sdk("work 2"),
@@ -97,7 +97,7 @@ def test_clients_of_both(static_world):
             sentry_sdk.start_span(op="http.client", origin="auto.http.stdlib.httplib", name="GET https://a.example/"),
         ):
             pass
-        with sentry_sdk.start_span(op="http.client", origin="auto.http.httpx", name="GET b"):
+        with sentry_sdk.start_span(op="http.client", origin="auto.http.httpx", name="GET b"):  # noqa: SIM117 - a block for each span
             with world.native("GET", kind=SpanKind.CLIENT, attributes=http):
                 pass
         # A redirect: the second request of one span is a span of its own.
@@ -114,13 +114,13 @@ def test_what_is_not_the_same_stays(static_world):
     world = static_world
     http = {"http.method": "GET", "http.url": "https://a.example/"}
     with world.native("root"):
-        with sentry_sdk.start_span(op="http.client", name="by hand"):
+        with sentry_sdk.start_span(op="http.client", name="by hand"):  # noqa: SIM117 - a block for each span
             with world.native("client", kind=SpanKind.CLIENT, attributes=http):
                 pass
-        with sentry_sdk.start_span(op="db", origin="auto.db.sqlalchemy", name="SELECT"):
+        with sentry_sdk.start_span(op="db", origin="auto.db.sqlalchemy", name="SELECT"):  # noqa: SIM117 - a block for each span
             with world.native("client 2", kind=SpanKind.CLIENT, attributes=http):
                 pass
-        with sentry_sdk.start_span(op="http.client", origin="auto.http.httpx", name="outer"), world.native("between"):
+        with sentry_sdk.start_span(op="http.client", origin="auto.http.httpx", name="outer"), world.native("between"):  # noqa: SIM117 - a block for each span
             with world.native("client 3", kind=SpanKind.CLIENT, attributes=http):
                 pass
     assert len(world.spans()) == 8
