@@ -59,6 +59,8 @@ class Active:
 class ActiveSpan:
     """Stands where the slot `Scope._span` was, over it."""
 
+    __slots__ = ("member",)
+
     def __init__(self, member: Any) -> None:
         self.member = member
 

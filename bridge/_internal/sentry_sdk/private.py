@@ -121,9 +121,12 @@ def global_scope_if_any() -> Scope | None:
     return sentry_sdk.scope._global_scope
 
 
+_STREAMED = frozenset({StreamedSpan, NoOpStreamedSpan})
+
+
 def is_stream(span: object) -> bool:
     """Whether a span is one that is sent by itself."""
-    return isinstance(span, StreamedSpan)
+    return type(span) in _STREAMED
 
 
 def streams(options: Mapping[str, Any] | None) -> bool:

@@ -15,7 +15,7 @@ from opentelemetry.context.context import Context
 
 from bridge._internal.context.runtime import SCOPES_KEY, SEGMENT_SPAN_KEY, scopes_of_span
 from bridge._internal.context.scope import find_scopes, with_scopes
-from bridge._internal.otel_private import SPAN_KEY
+from bridge._internal.otel_private import SPAN_KEY, context_variable, runtime_context
 from bridge._internal.sentry_sdk import active_span, private
 from bridge._internal.sentry_sdk.scopes import SharedScopes, base_scopes
 
@@ -50,10 +50,13 @@ class ContextBackedVariable:
         self.base = base
         self.name = base.name
         self._is_current = name == CURRENT
+        # The very variable: sentry-sdk reads this nineteen times a span (benchmarks/one_world.py).
+        variable = context_variable(runtime_context())
+        self._read = context_api.get_current if variable is None else variable.get
 
     def get(self, default: Any = None) -> Any:
         """Return the scope that is in force here."""
-        where: Any = context_api.get_current()
+        where: Any = self._read()
         entry: Any = where.get(SCOPES_KEY)
         span = where.get(SPAN_KEY)
         if span is not None and (entry is None or entry.owner is not span):
