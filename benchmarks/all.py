@@ -16,7 +16,7 @@ QUICK = {
     "export.py": 2,
     "imports.py": 7,
 }
-WITHOUT_ROUNDS = ("memory.py",)
+WITHOUT_ROUNDS = ("memory.py", "one_world.py")
 ONLY_FULL = ("scaling.py", "growth.py", "fleet.py", "fuzz_headers.py")
 
 

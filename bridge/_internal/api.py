@@ -19,7 +19,7 @@ from bridge._internal.context.context_values import active_span, attached, with_
 from bridge._internal.context.scope import (
     Scope,
     ScopeData,
-    Scopes,
+    base_scopes,
     current_isolation_scope,
     current_scope,
     current_scopes,
@@ -184,7 +184,7 @@ def _context_of(parent: Parent) -> Context:
     current = context_api.get_current()
     if parent is None:
         scopes = current_scopes()
-        own = Scopes(scopes.current, scopes.isolation, scopes.propagation)
+        own = scopes.under(None)
         return with_scopes(without_span(current), own)
     if isinstance(parent, SpanContext):
         return with_span(current, NonRecordingSpan(parent))
@@ -474,5 +474,4 @@ def _call_data(
 
 def last_event_id() -> str | None:
     """Return the id of the last error or message sent from this isolation scope."""
-    found = find_scopes(context_api.get_current())
-    return None if found is None else found.isolation.last_event_id
+    return (find_scopes(context_api.get_current()) or base_scopes()).isolation.last_event_id

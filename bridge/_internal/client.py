@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import trace as trace_api
 
+from bridge._internal import active
 from bridge._internal.capture.errors import ErrorCapture
 from bridge._internal.capture.span_sink import SpanSink
 from bridge._internal.capture.transaction import PayloadOptions
@@ -94,6 +95,9 @@ class Client:
 
         `True` if it was; `True` at once with nothing to send.
         """
+        with guard("client", "flushing failed"):
+            if active.guest is not None:
+                return active.guest.flush(self.options.shutdown_timeout if timeout is None else timeout)
         return self.sink.flush(timeout)
 
     def close(self, timeout: float | None = None) -> None:

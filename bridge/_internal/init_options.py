@@ -164,3 +164,11 @@ class InitOptions(TypedDict, total=False):
 
     debug: bool
     """True or False. Log what the bridge does to stderr, by the logger `bridge`."""
+
+    sentry_sdk: Literal[False] | None
+    """False. Leave sentry-sdk alone, where the process has initialised it; see add-opentelemetry.md. Not set: the two
+    are one."""
+
+    fold: bool
+    """True or False. Where an integration of sentry-sdk and an instrumentation of OpenTelemetry trace the same request,
+    call or query, make one span of the two."""

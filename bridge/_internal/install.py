@@ -18,7 +18,7 @@ from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 
-from bridge._internal import active
+from bridge._internal import active, sentry_sdk
 from bridge._internal.client import Client
 from bridge._internal.context.handoff import patch_threads, unpatch_threads
 from bridge._internal.context.propagation_context import continue_for_process
@@ -113,6 +113,7 @@ def _install(client: Client) -> None:
         continue_environment(client.propagator)
         close_at_exit(close)
         support_celery(close, _capture_exception)
+        sentry_sdk.join(client)
     finally:
         _is_installing = False
 
@@ -123,6 +124,7 @@ def _remove(client: Client | None) -> None:
     with guard("setup", "the client before could not be taken off"):
         client.instrumentors.stop()
         unpatch_threads()
+        sentry_sdk.leave(client, client.options.shutdown_timeout)
         uninstall_provider(client.tracer_provider, client.options, client.options.shutdown_timeout)
         client.close()
     continue_for_process(None)

@@ -79,6 +79,12 @@ def _flag(option: str, value: object) -> bool:
     return value
 
 
+def _only_false(option: str, value: object) -> Literal[False]:
+    if value is not False:
+        raise _wrong(option, value, "False")
+    return False
+
+
 def _count(option: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise _wrong(option, value, "a whole number of 0 or more")
@@ -230,6 +236,8 @@ class Options:
     patch_threads: bool = _option(True, _flag)
     capture_span_exceptions: bool = _option(False, _flag, "BRIDGE_CAPTURE_SPAN_EXCEPTIONS")
     debug: bool = _option(False, _flag, "SENTRY_DEBUG")
+    sentry_sdk: Literal[False] | None = _option(None, _only_false)
+    fold: bool = _option(True, _flag)
     sources: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -16,6 +16,7 @@ PROVOKES = (
     "ddtrace-headers",
     "logfire-apart",
     "monkey-patched-late",
+    "sentry-sdk-conflict",
 )
 VERSIONS = {"logfire": "5.4.0", "ddtrace": "4.16.0", "gevent": "26.9.0", "eventlet": "0.41.3"}
 ROOT = Path(__file__).parents[2]
@@ -24,6 +25,7 @@ QUIET = {
     "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "0",
     "DD_REMOTE_CONFIGURATION_ENABLED": "0",
 }
+APART = f"import bridge\nbridge.init({DSN!r}, traces_sample_rate=1.0, sentry_sdk=False)\n"
 LOGFIRE = "import logfire\nlogfire.configure(send_to_logfire=False, console=False)\n"
 USE = 'from opentelemetry import trace\nwith trace.get_tracer("t").start_as_current_span("a"):\n    pass\n'
 
@@ -37,10 +39,12 @@ def sentry_sdk(**options: str) -> str:
 @pytest.mark.parametrize(
     ("program", "expected"),
     [
-        (sentry_sdk(traces_sample_rate="1.0") + INIT, ["sentry-sdk-too"]),
-        (INIT + sentry_sdk(traces_sampler="lambda context: 1"), ["sentry-sdk-too"]),
+        (sentry_sdk(traces_sample_rate="1.0") + INIT, []),
+        (INIT + sentry_sdk(traces_sampler="lambda context: 1"), ["sentry-sdk-conflict"]),
+        (sentry_sdk(traces_sample_rate="1.0") + APART, ["sentry-sdk-too"]),
         (INIT + sentry_sdk(instrumenter='"otel"', traces_sample_rate="1.0"), ["sentry-sdk-too"]),
-        (sentry_sdk() + INIT, ["sentry-sdk-headers"]),
+        (sentry_sdk() + INIT, []),
+        (sentry_sdk() + APART, ["sentry-sdk-headers"]),
         (
             INIT + "from opentelemetry import propagate\n"
             "from opentelemetry.propagators.composite import CompositePropagator\n"
@@ -60,11 +64,11 @@ def sentry_sdk(**options: str) -> str:
     ],
 )
 def test_sentry_sdk(program: str, expected: list[str], tmp_path: Path) -> None:
-    """With tracing on or with OpenTelemetry's spans it sends all twice; for errors only, it writes headers."""
+    """One world, or linked without a rate; apart, it sends all twice, or writes headers of its own."""
     pytest.importorskip("sentry_sdk")
     checked, _ = diagnosed(program, tmp_path)
     assert codes(checked) == expected
-    assert "sentry-sdk" in checked[0][4] or "sentry_sdk" in checked[0][4]
+    assert not expected or "sentry-sdk" in checked[0][4] or "sentry_sdk" in checked[0][4]
 
 
 def test_the_otlp_integration_of_sentry_sdk(tmp_path: Path) -> None:

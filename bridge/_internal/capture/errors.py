@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import context as context_api
 
-from bridge._internal import sources
+from bridge._internal import active, sources
 from bridge._internal.capture.event import exception_event, message_event
 from bridge._internal.capture.hooks import ask_hook
 from bridge._internal.capture.scope_data import apply_scope
@@ -53,6 +53,8 @@ class ErrorCapture:
 
     def capture_exception(self, error: BaseException, hint: Data | None = None, call: ScopeData = EMPTY) -> str | None:
         """Send an exception; the id of the event, or `None` if it was not sent."""
+        if active.guest is not None:
+            return active.guest.capture_exception(error, hint, call)
         if not self._sender.sends:
             return None
         with guard("capture", "an exception could not be captured"):
@@ -73,6 +75,8 @@ class ErrorCapture:
         self, message: str, level: str | None = None, hint: Data | None = None, call: ScopeData = EMPTY
     ) -> str | None:
         """Send a message; its level is the scope's, else `info`, where it is not given."""
+        if active.guest is not None:
+            return active.guest.capture_message(message, level, hint, call)
         if not self._sender.sends:
             return None
         with guard("capture", "a message could not be captured"):
@@ -85,6 +89,8 @@ class ErrorCapture:
 
     def capture_event(self, event: Data, hint: Data | None = None, call: ScopeData = EMPTY) -> str | None:
         """Send an event of the user's making, completed from the scopes; its id, or `None` if it was not sent."""
+        if active.guest is not None:
+            return active.guest.capture_event(event, hint, call)
         if not self._sender.sends:
             return None
         with guard("capture", "an event could not be captured"):

@@ -14,6 +14,7 @@ import wrapt
 from opentelemetry import context as context_api
 from opentelemetry.context.context import Context
 
+from bridge._internal import active
 from bridge._internal.context.context_values import attached
 
 if TYPE_CHECKING:
@@ -107,9 +108,13 @@ def _run_in(context: Context, func: Callable[..., object], /, *args: object, **k
         return func(*args, **kwargs)
 
 
+def _carries() -> bool:
+    return bool(_patches) and (active.guest is None or active.guest.carries_into_threads())
+
+
 def _submit(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> object:
     context = context_api.get_current()
-    if not context or not args or not _patches:
+    if not context or not args or not _carries():
         return wrapped(*args, **kwargs)
     # A worker thread that this call starts lives on with other tasks: it must not start with this one's Context.
     with attached(Context()):
@@ -118,7 +123,7 @@ def _submit(wrapped: Wrapped, instance: object, args: Args, kwargs: Kwargs) -> o
 
 def _start(wrapped: Wrapped, instance: threading.Thread, args: Args, kwargs: Kwargs) -> object:
     context = context_api.get_current()
-    if not context or not _patches or instance.ident is not None:
+    if not context or not _carries() or instance.ident is not None:
         return wrapped(*args, **kwargs)
     own = vars(instance).get("run")
 

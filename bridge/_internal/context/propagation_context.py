@@ -24,6 +24,11 @@ def continue_for_process(remote: Span | None) -> None:
     _Process.parent = remote
 
 
+def parent_of_process() -> Span | None:
+    """Return the upstream's span that the parent process named, if it named one."""
+    return _Process.parent
+
+
 class PropagationContext:
     """Trace and span id for what is sent outside of any span; one for each isolation scope.
 

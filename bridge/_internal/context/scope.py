@@ -349,6 +349,48 @@ class Scopes:
         start = self.isolation.begun_with() or RequestStart(self.isolation._data, self.current)
         return Scopes(start.current, IsolationScope(start.isolation), PropagationContext(remote))
 
+    def under(self, owner: object, *, nested: bool = False) -> Scopes:
+        """Return the same, written under another span."""
+        return Scopes(self.current, self.isolation, self.propagation, owner, nested)
+
+    def with_new_current(self, owner: object) -> Scopes:
+        """Return the same with a fork of the current scope."""
+        return self.under(owner, nested=True)
+
+    def with_fresh_trace(self) -> Scopes:
+        """Return the same scopes in a trace that nothing is known of."""
+        return Scopes(self.current, self.isolation, PropagationContext(), nested=True)
+
+    def read_current(self) -> ScopeData:
+        """Return the data of the current scope."""
+        return self.current
+
+    def changed(self, change: Callable[[ScopeData], ScopeData], owner: object, *, nested: bool) -> Scopes:
+        """Return the same with other data in the current scope."""
+        return Scopes(change(self.current), self.isolation, self.propagation, owner, nested)
+
+
+class Keeper:
+    """Has the global scope, and makes the scopes of a Context that has none.
+
+    Where another SDK keeps scopes, one of its own takes this one's place (`keep_scopes_by`), and the entries are of its
+    kind: those of another kind are of a time before or after, and count for nothing.
+    """
+
+    kind: type[Scopes] = Scopes
+
+    def __init__(self, global_scope: Scope) -> None:
+        self.global_scope = global_scope
+        self._nothing = Scopes(EMPTY, IsolationScope(), PropagationContext())
+
+    def fresh(self, owner: object) -> Scopes:
+        """Return scopes for a Context that has none."""
+        return Scopes(EMPTY, IsolationScope(), PropagationContext(of_process=True), owner=owner)
+
+    def base(self) -> Scopes:
+        """Return what a request is forked from where nothing is in force; never written to."""
+        return self._nothing
+
 
 def remembered_scopes(span: object) -> Scopes | None:
     """Return the scopes that were in force where a span started, if they were noted on it, of any provider."""
@@ -374,13 +416,14 @@ class RequestSpanContext(AnnotatedSpanContext):
 
 def find_scopes(context: Context) -> Scopes | None:
     """Return the scopes in force in a Context (rules 1 to 3), or `None`."""
+    kind = _keeper.kind
     entry: Any = context.get(SCOPES_KEY)
     span = context.get(SPAN_KEY)
     if span is not None and (entry is None or entry.owner is not span):
         remembered: Scopes | None = scopes_of_span(context, span)
-        if remembered is not None:
+        if type(remembered) is kind:
             return remembered
-    return entry  # type: ignore[no-any-return]  # the value type of a Context is object
+    return entry if type(entry) is kind else None
 
 
 def current_scopes(context: Context | None = None) -> Scopes:
@@ -395,7 +438,7 @@ def current_scopes(context: Context | None = None) -> Scopes:
     found = find_scopes(context)
     if found is not None:
         return found
-    made = Scopes(EMPTY, IsolationScope(), PropagationContext(of_process=True), owner=context.get(SPAN_KEY))
+    made = _keeper.fresh(context.get(SPAN_KEY))
     if is_current:
         context_api.attach(with_scopes(context, made))  # no token: the detach of that Context restores
     return made
@@ -425,29 +468,39 @@ class CurrentScope(Scope):
     __slots__ = ()
 
     def _read(self) -> ScopeData:
-        found = find_scopes(context_api.get_current())
-        return EMPTY if found is None else found.current
+        return (find_scopes(context_api.get_current()) or _keeper.base()).read_current()
 
     def _write(self, change: Callable[[ScopeData], ScopeData]) -> None:
         scopes = current_scopes()
         context = context_api.get_current()
         span = context.get(SPAN_KEY)
         nested = scopes.nested and scopes.owner is span
-        data = change(scopes.current)
-        entry = Scopes(data, scopes.isolation, scopes.propagation, span, nested)
+        entry = scopes.changed(change, span, nested=nested)
         context_api.attach(with_scopes(context, entry))  # no token: the enclosing detach undoes the write
         note = getattr(span, "_bridge_note_own_scope", None)
         if note is not None and not nested:
-            note(data)
+            note(entry.current)
 
 
-_global_scope = SharedScope()
+_own_keeper = Keeper(SharedScope())
+_keeper = _own_keeper
 _current_scope = CurrentScope()
 
 
-def global_scope() -> SharedScope:
+def keep_scopes_by(keeper: Keeper | None) -> None:
+    """Let another SDK's scopes be the bridge's, from now on; `None`: its own again."""
+    global _keeper
+    _keeper = keeper or _own_keeper
+
+
+def base_scopes() -> Scopes:
+    """Return what a request is forked from where nothing is in force."""
+    return _keeper.base()
+
+
+def global_scope() -> Scope:
     """Return the scope that is under everything this process sends."""
-    return _global_scope
+    return _keeper.global_scope
 
 
 def current_isolation_scope() -> IsolationScope:
@@ -464,8 +517,7 @@ def current_scope() -> CurrentScope:
 def new_scope() -> Iterator[Scope]:
     """Fork the current scope for a block; what is written to it there is gone afterwards."""
     context, scopes = context_api.get_current(), current_scopes()
-    entry = Scopes(scopes.current, scopes.isolation, scopes.propagation, context.get(SPAN_KEY), nested=True)
-    with attached(with_scopes(context, entry)):
+    with attached(with_scopes(context, scopes.with_new_current(context.get(SPAN_KEY)))):
         yield _current_scope
 
 
@@ -483,7 +535,7 @@ def isolation_scope() -> Iterator[IsolationScope]:
 def new_trace() -> Iterator[None]:
     """Start from a fresh trace for a block, with no span active; the scopes stay."""
     context, scopes = context_api.get_current(), current_scopes()
-    entry = Scopes(scopes.current, scopes.isolation, PropagationContext(), nested=True)
+    entry = scopes.with_fresh_trace()
     with attached(with_scopes(without_span(context), entry)):
         yield
 

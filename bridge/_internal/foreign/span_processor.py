@@ -90,6 +90,11 @@ class SentrySpanProcessor(SpanProcessor):
         """Take no spans any more; for a provider that does not let it be taken off."""
         self._is_off = True
 
+    @property
+    def serves_active(self) -> bool:
+        """Whether it was wired by hand, and serves the active client, whichever that is."""
+        return self._options is None
+
     def serves_only(self, options: Options) -> bool:
         """Whether it is the one of the client with these options; one that was wired by hand serves any."""
         return self._options is options

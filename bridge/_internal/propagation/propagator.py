@@ -17,12 +17,10 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from bridge._internal import active
 from bridge._internal.context.context_values import active_span, with_span, without_span
-from bridge._internal.context.propagation_context import PropagationContext
+from bridge._internal.context.runtime import SCOPES_KEY
 from bridge._internal.context.scope import (
-    EMPTY,
-    IsolationScope,
     RequestSpanContext,
-    Scopes,
+    base_scopes,
     find_scopes,
     remember_scopes,
     with_scopes,
@@ -33,7 +31,8 @@ from bridge._internal.otel_private import RANDOM_TRACE_FLAG, SPAN_KEY
 from bridge._internal.propagation.trace_link import link_of
 from bridge._internal.sampling.upstream import RemoteSpan, Upstream, upstream_from_w3c
 from bridge._internal.semantics.inference import outgoing_url
-from bridge._internal.tracing.light_spans import NoOpSpan, UnsampledSpan
+from bridge._internal.tracing.light_spans import FoldedSpan, NoOpSpan, UnsampledSpan
+from bridge._internal.tracing.segment import segment_of
 from bridge._internal.tracing.segment_parent import segment_parent_in
 from bridge._internal.tracing.suppression import is_suppressed
 from bridge._internal.wire.baggage import (
@@ -69,7 +68,6 @@ if TYPE_CHECKING:
     from bridge._internal.wire.sentry_trace import SentryTrace
 
 _DEFAULTS = Options()
-_NO_SCOPES = Scopes(EMPTY, IsolationScope(), PropagationContext())
 
 
 class SentryPropagator(TextMapPropagator):
@@ -122,14 +120,18 @@ class SentryPropagator(TextMapPropagator):
                     _remove_own_headers(carrier, context, written, present)
                 if not goes_out or not is_forwarded:
                     return
-            headers = self._wrapped_headers(context)
+            headers = self.headers_of_others(context)
             self._add_sentry_headers(headers, context, present, goes_out=goes_out, is_current=is_current)
             signed = signed_headers(present.get(AUTHORIZATION, ""))
             for name, value in headers.items():
                 if not signed or name.lower() not in signed:
                     setter.set(carrier, name_on(carrier, name) if present else name, value)
+            span = active_span(context)
+            if active.guest is not None and span is not None and SENTRY_TRACE in headers:
+                active.guest.headers_written(span)
 
-    def _wrapped_headers(self, context: Context) -> dict[str, str]:
+    def headers_of_others(self, context: Context) -> dict[str, str]:
+        """Return what the propagators that this one wraps write of a Context: W3C's headers, and the user's baggage."""
         headers: dict[str, str] = {}
         try:
             self.wrapped.inject(headers, context, default_setter)
@@ -168,7 +170,7 @@ class SentryPropagator(TextMapPropagator):
         if type(span) is NoOpSpan and not span.propagates:
             return False
         url = ""
-        if isinstance(span, ReadableSpan | UnsampledSpan) and span.kind is SpanKind.CLIENT:
+        if isinstance(span, ReadableSpan | UnsampledSpan | FoldedSpan) and span.kind is SpanKind.CLIENT:
             url = outgoing_url(span.attributes or {}) or ""
         return targets.matches(url) if url else targets.any
 
@@ -189,7 +191,11 @@ class SentryPropagator(TextMapPropagator):
         context: Context | None = None,
         getter: Getter[CarrierT] = default_getter,
     ) -> Context:
-        """Return the Context of a request: the upstream's span as parent, in an isolation scope of its own."""
+        """Return the Context of a request: the upstream's span as parent, in an isolation scope of its own.
+
+        Headers of the request that runs here already, as the local root continues them, begin no other: the second of
+        two instrumentations gets the Context in force.
+        """
         before = Context() if context is None else context
         extracted = before
         with guard("propagation", "headers could not be read"):
@@ -214,6 +220,8 @@ class SentryPropagator(TextMapPropagator):
         extracted = _without_sentry_baggage(extracted)
         around = context_api.get_current() if find_scopes(before) is None else before
         if header is None and w3c is None:
+            if from_nothing and active.guest is not None and active.guest.has_begun(context_api.get_current()):
+                return _with_what_is_active(extracted)
             forked = _forked(extracted, None, around)
             return forked if extracted or not from_nothing else _NothingExtracted(forked)
         if not options.trust_upstream:
@@ -221,7 +229,24 @@ class SentryPropagator(TextMapPropagator):
         if not may_continue(dsc.get("org_id"), options.effective_org_id, options.strict_trace_continuation):
             return _forked(without_span(extracted), None, around)
         remote = _remote_span(header, dsc, w3c, decides_twice=self._decides_twice)
+        if from_nothing and active.guest is not None and _is_continued_by(context_api.get_current(), remote):
+            return _with_what_is_active(extracted)
         return _forked(extracted, remote, around)
+
+
+def _is_continued_by(context: Context, remote: RemoteSpan) -> bool:
+    """Whether the local root that is active in a Context is the child of this upstream's span."""
+    segment = segment_of(active_span(context))
+    if segment is None or segment.upstream_span_id is None:
+        return False
+    upstream = remote.get_span_context()
+    return (segment.trace_id, segment.upstream_span_id) == (upstream.trace_id, upstream.span_id)
+
+
+def _with_what_is_active(extracted: Context) -> Context:
+    """Return the Context in force, with what else was extracted: the user's baggage."""
+    others = {key: value for key, value in extracted.items() if key not in (SPAN_KEY, SCOPES_KEY)}
+    return Context({**context_api.get_current(), **others})
 
 
 def may_continue(baggage_org_id: str | None, own_org_id: str | None, strict: bool) -> bool:
@@ -386,7 +411,7 @@ def _forked(
 
     `around` is the Context that has the scopes that are forked; `link` the span that the request's root is linked to.
     """
-    scopes, surrounding = find_scopes(around) or _NO_SCOPES, None
+    scopes, surrounding = find_scopes(around) or base_scopes(), None
     above, span = segment_parent_in(around), active_span(around)
     if above is not None and above.segment.scopes.isolation is scopes.isolation:
         surrounding = above.segment.began_with

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, SpanContext, SpanKind
 
-from bridge._internal.tracing.span import LocalSpan, Span
+from bridge._internal.tracing.span import LocalSpan, Span, parent_span_id_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from opentelemetry import trace as trace_api
     from opentelemetry.util import types
 
@@ -63,3 +65,58 @@ class NoOpSpan(Span, NonRecordingSpan):
 
 NO_OP = NoOpSpan()
 """The one that knows of no trace. It keeps nothing, so one is enough."""
+
+
+class FoldedSpan(NonRecordingSpan):
+    """A span that doubles one of another API right above: what is written goes there, its end is nothing."""
+
+    def __init__(self, to: Any, scopes: Any) -> None:
+        super().__init__(to.get_span_context())
+        self._to = to
+        self._bridge_segment = to._bridge_segment
+        self.counterpart = to.counterpart
+        self.is_local_root = False
+        self._parent_span_id = parent_span_id_of(to)
+        self._bridge_scopes = scopes
+
+    @property
+    def kind(self) -> SpanKind:
+        """What kind of work it is."""
+        return self._to.kind  # type: ignore[no-any-return]  # as SDK spans have it
+
+    @property
+    def attributes(self) -> types.Attributes:
+        """What was written so far."""
+        return getattr(self._to, "attributes", None)
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        return str(getattr(self._to, "name", ""))
+
+    @property
+    def headers_are_written(self) -> bool:
+        """Whether the headers of this request are on it."""
+        return getattr(self._to, "headers_are_written", False)
+
+    @headers_are_written.setter
+    def headers_are_written(self, value: bool) -> None:
+        self._to.headers_are_written = value
+
+    def set_attribute(self, key: str, value: types.AttributeValue) -> None:
+        self._to.set_attribute(key, value)
+
+    def set_attributes(self, attributes: Mapping[str, types.AttributeValue]) -> None:
+        self._to.set_attributes(attributes)
+
+    def is_recording(self) -> bool:
+        return bool(self._to.is_recording())
+
+    def record_exception(self, exception: BaseException, *arguments: Any, **named: Any) -> None:
+        self._to.record_exception(exception, *arguments, **named)
+
+    def set_status(self, status: Any, description: str | None = None) -> None:
+        self._to.set_status(status, description)
+
+    def add_event(self, name: str, *arguments: Any, **named: Any) -> None:
+        self._to.add_event(name, *arguments, **named)

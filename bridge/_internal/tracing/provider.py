@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator as SdkRandomI
 from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanContext, SpanKind, TraceFlags
 
+from bridge._internal import active
 from bridge._internal.context.runtime import SCOPES_KEY
 from bridge._internal.context.scope import activated, current_scopes, find_scopes
 from bridge._internal.guard import guard
@@ -213,6 +214,11 @@ class Tracer(SdkTracer):
         provider = self._bridge_provider
         try:
             parent_context = context_api.get_current() if context is None else context
+            guest = active.guest
+            if guest is not None and (attributes or kind is not _INTERNAL):
+                folded: Any = guest.fold(kind, attributes, parent_context, is_current=context is None)
+                if folded is not None:
+                    return folded  # type: ignore[no-any-return]  # a span, though perhaps not one of ours
             parent: Any = parent_context.get(SPAN_KEY)
             sampler: Any = provider.sampler
             # Nearly every span is a child of one of ours that needs no decision, or a head that the rate alone decides
@@ -365,11 +371,41 @@ class Tracer(SdkTracer):
     ) -> Span:
         provider = self._bridge_provider
         sink = provider.sink
+        options = provider.options if active.guest is None else active.guest.options()
         random_flag = self._random_flag() if parent is None else parent.trace_flags & RANDOM_TRACE_FLAG
-        segment = Segment(trace_id, decision, scopes, provider.options, sink, random_flag, upstream)
+        segment = Segment(trace_id, decision, scopes, options, sink, random_flag, upstream)
         if decision.sampled is False and sink is not None:
             sink.root_not_sampled(decision)
         return self._make(name, kind, attributes, segment, parent, scopes, decision.record)
+
+    def stand_in(
+        self,
+        name: str,
+        kind: SpanKind,
+        segment: Segment,
+        parent: SpanContext | None,
+        scopes: Scopes | None,
+        *,
+        span_id: int,
+        start_time: int,
+        recording: bool,
+    ) -> RecordingSpan | UnsampledSpan:
+        """Start the span that stands for one of another SDK, under the same ids; the first of a segment opens it."""
+        span: RecordingSpan | UnsampledSpan
+        if recording:
+            span = RecordingSpan(self, segment, name, kind, None, parent, scopes)
+            span._span_id, span._start_time = span_id, start_time
+        else:
+            span = UnsampledSpan(self, segment, name, kind, None, parent, scopes)
+            span.__dict__["_context"] = span._context_of(span_id)
+        if not segment.was_opened:
+            segment.open(span, weakref.ref(span))
+        elif recording and segment.collects:
+            with segment.lock:
+                segment.started += 1
+        if isinstance(span, RecordingSpan) and self._bridge_provider.has_processors:
+            self.span_processor.on_start(span, parent_context=context_api.get_current())
+        return span
 
     def _random_flag(self) -> int:
         """Return the flag for a trace id that the tracer's generator made, which says once whether it is random."""

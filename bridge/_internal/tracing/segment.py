@@ -46,8 +46,9 @@ class SegmentSink(Protocol):
     collects_spans: bool
     """Whether finished spans are sent by it at all; with `trace_lifecycle="none"` they go another way, by OTLP say."""
 
-    streams_spans: bool
-    """Whether finished spans are sent before their root ends."""
+    @property
+    def streams_spans(self) -> bool:
+        """Whether finished spans are sent before their root ends."""
 
     def spans_started(self, quantity: int) -> None:
         """Sampled spans were started; reported at the latest when one of them is handed over."""
@@ -80,6 +81,8 @@ class SegmentRoot(Protocol):
     is_local_root: bool
 
     @property
+    def _parent_span_id(self) -> int | None: ...
+    @property
     def name(self) -> str: ...
     @property
     def kind(self) -> SpanKind: ...
@@ -110,11 +113,14 @@ class Segment:
     # What most segments never change is the class's: one is made for each root (benchmarks/spans.py).
     upstream: Upstream | None = None
     own_scope: ScopeData | None = None
+    guest: object = None  # what another SDK that shares this world keeps with it
     late = False  # follows a root that was sent before
     collects = False  # whether finished spans are kept, to be sent
     _block: Token[None] | None = None  # of the `contextvars.Context` that the root was started in, while it is open
     closed = False
     abandoned = False  # what ends from now on is not sent
+    _holders = 0  # those that the root's end waits for
+    _has_ended = False  # whether the root ended while it was held
     _find_root: Callable[[], SegmentRoot | None] | None = None
     _follows: Segment | None = None  # the first of its trace here, if it is not that itself
     _streams = False
@@ -162,6 +168,12 @@ class Segment:
     def root(self) -> SegmentRoot | None:
         """The span that all others here are below; `None` before there is one, and once it was collected."""
         return None if self._find_root is None else self._find_root()
+
+    @property
+    def upstream_span_id(self) -> int | None:
+        """The id of the span that the root is a child of, in another service; `None` for the head of a trace."""
+        root = self.root
+        return None if root is None else root._parent_span_id
 
     @property
     def payload_root(self) -> FinishedSpan:
@@ -268,7 +280,10 @@ class Segment:
         elif self._process != forking.generation:
             return
         elif span.is_local_root:
-            self._end()
+            with self.lock:
+                self._has_ended = self._holders > 0
+            if not self._has_ended:
+                self._end()
         else:
             with self.lock:
                 late = self.closed
@@ -282,6 +297,20 @@ class Segment:
                 self._send_late(span)
             elif self._streams and len(self._finished) > self._most:
                 self.send_waiting()
+
+    def hold(self) -> None:
+        """Keep this open beyond the root's end, until each who asked for it has let go."""
+        with self.lock:
+            self._holders += 1
+
+    def release(self) -> None:
+        """Let go of what `hold` kept open."""
+        with self.lock:
+            self._holders -= 1
+            ends = self._has_ended and not self._holders
+        if ends:
+            self._has_ended = False
+            self._end()
 
     def _end(self) -> None:
         with self.lock:

@@ -85,6 +85,8 @@ class Span(trace_api.Span):
     _bridge_segment: Segment | None = None
     is_local_root = False  # whether the first of its segment
     was_left_by_error = False  # whether an exception left the block of a native tracer's span
+    headers_are_written = False  # whether the headers of the request that it is were written
+    counterpart: Any = None  # what another SDK that shares this world has for it: its own span, or a view
     _bridge_scopes: Scopes | None = None
     _activates = False
     _token: Token[Context] | None = None

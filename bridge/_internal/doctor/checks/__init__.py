@@ -28,9 +28,16 @@ def initialisation_checks() -> list[Check[Process]]:
 
 def setup_checks() -> list[Check[LiveSetup]]:
     """Return the checks of what `init` set up."""
-    from bridge._internal.doctor.checks import components, delivery_checks, neighbours, sampling_checks
+    from bridge._internal.doctor.checks import (
+        components,
+        delivery_checks,
+        neighbours,
+        sampling_checks,
+        sentry_sdk_checks,
+    )
 
-    return [one for room in (components, sampling_checks, delivery_checks, neighbours) for one in checks_in(room)]
+    rooms = (components, sampling_checks, delivery_checks, neighbours, sentry_sdk_checks)
+    return [one for room in rooms for one in checks_in(room)]
 
 
 def all_checks() -> list[Check[Any]]:

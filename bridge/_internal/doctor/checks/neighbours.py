@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bridge._internal import sentry_sdk
 from bridge._internal.console.problem import ERROR, WARNING
 from bridge._internal.doctor.checks.check import Symptom, check, full_name, installed_version
 from bridge._internal.doctor.live import imported_module, logfire_provider
@@ -52,7 +53,7 @@ def _their_processors(live: LiveSetup) -> list[str]:
 def sentry_sdk_too(live: LiveSetup) -> Iterator[Symptom]:
     """sentry-sdk creates transactions in the same process, its own or from OpenTelemetry's spans: all is sent twice."""
     client = sentry_sdk_client()
-    if client is None:
+    if client is None or sentry_sdk.report().mode in ("world", "linked"):
         return
     version = installed_version("sentry-sdk")
     integrations, theirs = _otel_integrations(client), _their_processors(live)
@@ -94,7 +95,7 @@ def sentry_sdk_propagator(live: LiveSetup) -> Iterator[Symptom]:
 def sentry_sdk_headers(live: LiveSetup) -> Iterator[Symptom]:
     """sentry-sdk is initialised for errors only, but writes its own `sentry-trace` into outgoing requests."""
     client = sentry_sdk_client()
-    if client is None or _sentry_sdk_traces(client):
+    if client is None or _sentry_sdk_traces(client) or sentry_sdk.report().mode == "linked":
         return
     targets = client.options.get("trace_propagation_targets")
     if _otel_integrations(client) or _their_processors(live) or client.options.get("instrumenter") == "otel":
