@@ -8,7 +8,7 @@ import re
 import sysconfig
 from typing import TYPE_CHECKING, Any
 
-from bridge._internal.semantics.inference import FILTERED
+from bridge._internal.secret_names import FILTERED, is_secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,6 @@ _CONTEXT_LINES = 5
 _MAX_LINE = 500
 _MAX_FRAMES = 250
 _MAX_VALUE = 1000
-_SECRET_NAME = re.compile(r"auth|cookie|passw(?:or)?d|secret|token|key|credential", re.IGNORECASE)
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _STANDARD_LIBRARY = tuple(
     {os.path.realpath(path) + os.sep for key in ("stdlib", "platstdlib") if (path := sysconfig.get_path(key))}
@@ -97,7 +96,7 @@ def _source(frame: FrameType, path: str, line: int) -> dict[str, Any]:
 
 
 def _described(name: str, value: Any) -> str:
-    if _SECRET_NAME.search(name):
+    if is_secret_name(name):
         return FILTERED
     try:
         text = repr(value)

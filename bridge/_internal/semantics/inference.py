@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from opentelemetry.trace import SpanKind, StatusCode
 
-FILTERED = "[Filtered]"
+from bridge._internal.secret_names import FILTERED, is_secret_name
+
 _URL_ATTRIBUTES = ("url.full", "http.url")
-_SECRET = re.compile(
-    r"authorization|cookie|passw(?:or)?d|secret|token|api[-_.]?key|apikey|credential|private[-_.]?key|session[-_.]?id",
-    re.IGNORECASE,
-)
 
 _HTTP_STATUS = {
     400: "invalid_argument",
@@ -237,16 +232,11 @@ def _split(url: str) -> SplitResult:
 _PLAIN = frozenset({str, int, float, bool})
 
 
-@lru_cache(maxsize=4096)
-def _is_secret(key: str) -> bool:
-    return _SECRET.search(key) is not None
-
-
 def clean_attributes(attributes: Mapping[str, Any], *, send_default_pii: bool) -> dict[str, Any]:
     """Return attributes as they are sent: URLs without credentials, secrets filtered, sequences as lists."""
     cleaned: dict[str, Any] = {}
     for key, value in attributes.items():
-        if not send_default_pii and _is_secret(str(key)):
+        if not send_default_pii and is_secret_name(str(key)):
             cleaned[key] = FILTERED
         elif key in _URL_ATTRIBUTES and isinstance(value, str):
             cleaned[key] = scrub_url(value)
