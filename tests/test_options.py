@@ -35,6 +35,8 @@ from bridge._internal.options import ROWS, Options, resolve
         ({"console": "maybe"}, ValueError, "'console' got 'maybe'; it takes True or False"),
         ({"ignore_spans": [5]}, ValueError, "'ignore_spans' got 5; it takes strings, compiled patterns"),
         ({"ignore_spans": [{"kind": "x"}]}, ValueError, "'ignore_spans' got .*kind"),
+        ({"ignore_spans": [{"root": 1}]}, ValueError, "'ignore_spans' got .*root"),
+        ({"ignore_spans": [{"attributes": ["a"]}]}, ValueError, "'ignore_spans' got .*attributes"),
         ({"trace_propagation_targets": "example.com"}, ValueError, "takes a list or a tuple"),
         ({"trace_propagation_targets": [1]}, ValueError, "takes strings and compiled patterns"),
         ({"transport": object()}, ValueError, "'transport' got .*send\\(\\), flush\\(\\), close\\(\\)"),

@@ -202,11 +202,21 @@ def _lifecycle(option: str, value: object) -> Any:
     return value
 
 
+_SPAN_KINDS = ("internal", "server", "client", "producer", "consumer")
+_RULE_PARTS: Mapping[str, Callable[[Any], bool]] = {
+    "name": lambda wanted: isinstance(wanted, str | re.Pattern),
+    "op": lambda wanted: isinstance(wanted, str | re.Pattern),
+    "kind": lambda wanted: isinstance(wanted, str) and wanted.lower() in _SPAN_KINDS,
+    "root": lambda wanted: isinstance(wanted, bool),
+    "attributes": lambda wanted: isinstance(wanted, Mapping) and all(isinstance(key, str) for key in wanted),
+}
+
+
 def _rules(option: str, value: object) -> Any:
     for rule in (rules := _sequence(option, value)):
         parts = rule.items() if isinstance(rule, Mapping) else [("name", rule)]
-        if not all(key in ("name", "op") and isinstance(part, str | re.Pattern) for key, part in parts):
-            raise _wrong(option, rule, "strings, compiled patterns and mappings of name and op to those")
+        if not all(key in _RULE_PARTS and _RULE_PARTS[key](part) for key, part in parts):
+            raise _wrong(option, rule, "strings, compiled patterns and mappings of name, op, kind, root and attributes")
     return rules
 
 
