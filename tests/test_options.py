@@ -37,6 +37,8 @@ from bridge._internal.options import ROWS, Options, resolve
         ({"ignore_spans": [{"kind": "x"}]}, ValueError, "'ignore_spans' got .*kind"),
         ({"ignore_spans": [{"root": 1}]}, ValueError, "'ignore_spans' got .*root"),
         ({"ignore_spans": [{"attributes": ["a"]}]}, ValueError, "'ignore_spans' got .*attributes"),
+        ({"scrub_names": "tenant"}, ValueError, "'scrub_names' got 'tenant'; it takes a list or a tuple"),
+        ({"cache_prefixes": [5]}, ValueError, "'cache_prefixes' got 5; it takes strings"),
         ({"trace_propagation_targets": "example.com"}, ValueError, "takes a list or a tuple"),
         ({"trace_propagation_targets": [1]}, ValueError, "takes strings and compiled patterns"),
         ({"transport": object()}, ValueError, "'transport' got .*send\\(\\), flush\\(\\), close\\(\\)"),

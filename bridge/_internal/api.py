@@ -249,7 +249,10 @@ def _start(
     with guard("tracing", "a span could not be started"):
         given = named(attributes, op, source)
         foreign = tracer.start_span(name, _where(parent), kind, given, links, start_time)
-        return SpanView(foreign, activates=activates)
+        span_view = SpanView(foreign, activates=activates)
+        if attributes:
+            span_view.note_user_attributes(attributes)
+        return span_view
     return NO_OP
 
 

@@ -18,7 +18,7 @@ from bridge._internal.capture.event import exception_event, message_event
 from bridge._internal.capture.scope_data import SDK, apply_scope
 from bridge._internal.capture.timestamps import rfc3339
 from bridge._internal.capture.trace_lifecycle import StreamedSpans, WholeTransactions
-from bridge._internal.capture.transaction import PayloadOptions
+from bridge._internal.capture.transaction import PayloadOptions, open_semantics_of
 from bridge._internal.context import scope as scopes_of
 from bridge._internal.context.scope import ScopeData, run_event_processors
 from bridge._internal.delivery import outcomes as reasons
@@ -35,7 +35,7 @@ from bridge._internal.guard import guard, report_fault
 from bridge._internal.integrations.instrumentors import Instrumentations
 from bridge._internal.propagation.propagator import SentryPropagator
 from bridge._internal.propagation.trace_link import TraceLink, link_of, link_of_span
-from bridge._internal.semantics.inference import infer
+from bridge._internal.semantics.privacy import Privacy
 from bridge._internal.tracing.error_origin import span_of_error
 from bridge._internal.tracing.open_segments import OpenSegments
 from bridge._internal.tracing.span import parent_of
@@ -75,7 +75,8 @@ class Client:
             environment=options.environment,
             dist=options.dist,
             server_name=options.server_name or socket.gethostname(),
-            send_default_pii=options.send_default_pii,
+            privacy=Privacy(send_default_pii=options.send_default_pii, scrub_names=options.scrub_names),
+            cache_prefixes=options.cache_prefixes,
         )
         streams = options.trace_lifecycle == "stream"
         self._sender = Sender(
@@ -299,7 +300,7 @@ class Client:
         event.setdefault("timestamp", rfc3339(sources.current.time_ns()))
         event.setdefault("platform", "python")
         apply_scope(event, *layers)
-        if "transaction" not in event and (found := _transaction_of(link)) is not None:
+        if "transaction" not in event and (found := _transaction_of(link, self._payload_options)) is not None:
             event["transaction"], event["transaction_info"] = found.description, {"source": found.source}
         if default_level is not None:
             event.setdefault("level", default_level)
@@ -421,11 +422,11 @@ def _is_below_open_root(link: TraceLink) -> bool:
     return segment is not None and segment.collects and not segment.closed
 
 
-def _transaction_of(link: TraceLink) -> Semantics | None:
+def _transaction_of(link: TraceLink, options: PayloadOptions) -> Semantics | None:
     """Return the name, as it is now, of the transaction that an event belongs to, and where the name comes from."""
     segment = getattr(link.span, "segment", None)
     root = None if segment is None else segment.root
-    return None if root is None else infer(root.name, root.kind, root.attributes or {}, custom_name=root.custom_name)
+    return None if root is None else open_semantics_of(root, options)
 
 
 def _trace_context(link: TraceLink) -> dict[str, Any]:

@@ -151,3 +151,11 @@ class InitOptions(TypedDict, total=False):
 
     debug: bool
     """True or False. Log what the bridge does to stderr, by the logger `bridge`."""
+
+    scrub_names: Sequence[str]
+    """A list or a tuple of strings. Names of secrets, added to those that are known: headers, parameters of URLs and
+    attributes with one of them in their name are sent as `[Filtered]`; see what-is-sent.md."""
+
+    cache_prefixes: Sequence[str]
+    """A list or a tuple of strings. Commands of redis, valkey and memcached on keys that start with one of them are
+    shown in Sentry's Caches module; see what-is-sent.md."""

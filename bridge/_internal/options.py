@@ -68,6 +68,8 @@ class Options:
     patch_threads: bool = True
     capture_span_exceptions: bool = False
     debug: bool = False
+    scrub_names: Sequence[str] = ()
+    cache_prefixes: Sequence[str] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -154,6 +156,13 @@ def _sequence(option: str, value: object) -> Any:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise _wrong(option, value, "a list or a tuple")
     return tuple(value)
+
+
+def _texts(option: str, value: object) -> Any:
+    for text in (texts := _sequence(option, value)):
+        if not isinstance(text, str) or not text:
+            raise _wrong(option, text, "strings that are not empty")
+    return texts
 
 
 def _targets(option: str, value: object) -> Any:
@@ -272,6 +281,8 @@ ROWS: Mapping[str, OptionRow] = {
     "patch_threads": OptionRow(_flag),
     "capture_span_exceptions": OptionRow(_flag, ("BRIDGE_CAPTURE_SPAN_EXCEPTIONS",)),
     "debug": OptionRow(_flag, ("SENTRY_DEBUG",)),
+    "scrub_names": OptionRow(_texts),
+    "cache_prefixes": OptionRow(_texts),
 }
 
 # What OpenTelemetry's resource says where neither an argument nor a Sentry variable did.

@@ -8,7 +8,7 @@ from bridge._internal.tracing.execution import execution
 from bridge._internal.tracing.span import ORIGIN_NATIVE, Span, SpanView, transaction_name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from opentelemetry.sdk.trace import Span as SdkSpan
     from opentelemetry.trace import Link, SpanKind, Status
@@ -24,6 +24,7 @@ class AdoptedSpan(SpanView):
 
     origin = ORIGIN_NATIVE
     custom_name = False
+    is_manual = False
 
     def __init__(self, span: SdkSpan) -> None:
         super().__init__(span)
@@ -82,6 +83,16 @@ class AdoptedSpan(SpanView):
     def instrumentation_scope(self) -> Any:
         """What made the span."""
         return self._sdk_span.instrumentation_scope
+
+    @property
+    def user_attributes(self) -> Collection[str]:
+        """The names of the attributes that the program set by hand."""
+        return getattr(self._sdk_span, "_bridge_user_attributes", ())
+
+    @property
+    def thread(self) -> tuple[int, str] | None:
+        """Where the span ended, if it is streamed."""
+        return getattr(self._sdk_span, "_bridge_thread", None)
 
     def transaction_name(self) -> str | None:
         """Return the name for a DSC that is about to be frozen: none while all that is known is a URL."""

@@ -20,7 +20,7 @@ from bridge._internal.otel_private import RANDOM_TRACE_FLAG, SPAN_KEY
 from bridge._internal.propagation.continuation import may_continue
 from bridge._internal.propagation.trace_link import link_of
 from bridge._internal.sampling.upstream import Upstream, upstream_from_w3c
-from bridge._internal.semantics.inference import outgoing_url
+from bridge._internal.semantics.urls import outgoing_url
 from bridge._internal.tracing.span import RemoteSpan, parent_of
 from bridge._internal.tracing.suppression import is_suppressed
 from bridge._internal.wire.baggage import BAGGAGE, SENTRY_PREFIX, Dsc, merge_baggage, split_baggage, split_reencoded

@@ -245,6 +245,8 @@ class Tracer(SdkTracer):
             if origin is not None:
                 span.origin = origin
                 span.custom_name = True
+                if attributes:
+                    span.user_attributes = attributes
             if links:
                 span._links = span._make_links(links)
             if not record_exception:

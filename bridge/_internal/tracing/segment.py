@@ -10,7 +10,7 @@ from opentelemetry.trace.span import TraceState
 
 from bridge._internal import forking
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG
-from bridge._internal.tracing.execution import execution
+from bridge._internal.tracing.execution import execution, note_thread
 from bridge._internal.wire.baggage import Dsc
 from bridge._internal.wire.sample_rand import format_sample_rate
 from bridge._internal.wire.tracestate import (
@@ -130,6 +130,15 @@ class Decision:
         return self._threshold
 
 
+class _StreamedSpans(list["SpanLike"]):
+    """Finished spans that are sent by themselves, each with the thread that it ended in."""
+
+    def append(self, span: SpanLike) -> None:
+        """Keep a span; called where it ends."""
+        note_thread(span)
+        super().append(span)
+
+
 class Segment:
     """One local root and all below it."""
 
@@ -181,6 +190,7 @@ class Segment:
             self._most = options.max_spans  # finished children that may wait
             if sink.streams_spans:
                 self._streams = True
+                self._finished = _StreamedSpans()
                 self._most = BATCH_SPANS - 1
 
     @property
@@ -269,6 +279,8 @@ class Segment:
         elif self._process != forking.generation:
             return
         elif span.is_local_root:
+            if self._streams:
+                note_thread(span)
             self._end()
         else:
             with self.lock:
@@ -288,7 +300,7 @@ class Segment:
         with self.lock:
             if self.abandoned:
                 return
-            finished, self._finished = self._finished, []
+            finished, self._finished = self._finished, type(self._finished)()
             self.closed = True
             self._handed_over += 1 + len(finished) + self._overflow
             untold, self._told = self.started - self._told, self.started
@@ -305,6 +317,7 @@ class Segment:
         if self.sink is None:
             return
         if self._streams:
+            note_thread(span)
             self.sink.spans_ended(self, [span])
             return
         follower = self.follow_up(getattr(span, "_bridge_scopes", None))
@@ -317,7 +330,7 @@ class Segment:
         if not self._streams or self.sink is None:
             return
         with self.lock:
-            finished, self._finished = self._finished, []
+            finished, self._finished = self._finished, type(self._finished)()
             self._handed_over += len(finished)
         self.tell_started()
         if finished:

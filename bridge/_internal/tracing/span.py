@@ -35,13 +35,13 @@ from bridge._internal.otel_private import (
     shared_attributes,
     span_limits,
 )
-from bridge._internal.semantics.inference import infer
+from bridge._internal.semantics.names import head_name
 from bridge._internal.tracing.error_origin import note_span_of_error
 from bridge._internal.tracing.execution import execution
 from bridge._internal.tracing.lazy_traceback import Stack, is_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from contextvars import Token
     from types import TracebackType
 
@@ -197,6 +197,7 @@ class LocalSpan(Span):
 
     segment: Segment
     custom_name = False
+    user_attributes: Collection[str] = ()  # what the program set by hand, not through OpenTelemetry's API
     _flags: TraceFlags | None = None  # where they are not the segment's
     _parent_found: trace_api.Span | SpanContext | None
 
@@ -227,6 +228,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
         __new__ = object.__new__
 
     origin = ORIGIN_NATIVE
+    _bridge_thread: tuple[int, str] | None = None  # where it ended, if it is streamed
     _tags: dict[str, str] | None = None
     _measurements: dict[str, dict[str, Any]] | None = None
     # What the SDK's constructor would have set on each span.
@@ -273,6 +275,16 @@ class RecordingSpan(LocalSpan, SdkSpan):
     @property
     def _lock(self) -> Any:  # type: ignore[override]  # the SDK sets one on each span
         return self.segment.lock
+
+    @property
+    def thread(self) -> tuple[int, str] | None:
+        """Id and name of the thread that the span ended in, if it is streamed."""
+        return self._bridge_thread
+
+    @property
+    def is_manual(self) -> bool:
+        """Whether the program started the span by `start_span`."""
+        return self.origin != ORIGIN_NATIVE
 
     @property
     def trace_id(self) -> str:
@@ -352,6 +364,11 @@ class RecordingSpan(LocalSpan, SdkSpan):
         with self.segment.lock:
             if self._end_time is None:
                 self._measurements = {**(self._measurements or {}), name: {"value": value, "unit": unit}}
+
+    def set_data(self, key: str, value: Any) -> None:
+        """Set an attribute, under sentry-sdk's name for it; it is sent as it is."""
+        self.set_attribute(key, value)
+        self.user_attributes = {*self.user_attributes, key}
 
     def set_attribute(self, key: str, value: types.AttributeValue) -> None:
         """Set an attribute, as the SDK does."""
@@ -555,8 +572,7 @@ _MADE_WHEN_ASKED: Mapping[str, Callable[[RecordingSpan], Any]] = {
 
 def transaction_name_of(span: Any) -> str | None:
     """Return the name that a span's attributes tell; none while all that is known is a URL."""
-    found = infer(span.name, span.kind, span.attributes or {}, custom_name=span.custom_name)
-    return None if found.source == "url" else found.description
+    return head_name(span.name, span.kind, span.attributes or {}, custom_name=span.custom_name)
 
 
 class UnsampledSpan(LocalSpan, NonRecordingSpan):
@@ -565,6 +581,8 @@ class UnsampledSpan(LocalSpan, NonRecordingSpan):
     It keeps what it was started with, by reference, for the DSC's name and for `trace_propagation_targets`. Its ids are
     made when somebody asks: most are never asked, and they are most of its cost (benchmarks/spans.py).
     """
+
+    instrumentation_scope: InstrumentationScope | None = None
 
     def __init__(
         self,
@@ -683,11 +701,22 @@ class SpanView(Span):
 
     def set_tag(self, key: str, value: Any) -> None:
         """Set a tag, which is an attribute on a span that is not ours."""
-        self._span.set_attribute(key, str(value))
+        self.set_data(key, str(value))
 
     def set_measurement(self, name: str, value: float, unit: str = "") -> None:
         """Set a measurement, which is an attribute on a span that is not ours."""
-        self._span.set_attribute(name, value)
+        self.set_data(name, value)
+
+    def set_data(self, key: str, value: Any) -> None:
+        """Set an attribute of the span behind this view; it is sent as it is."""
+        self._span.set_attribute(key, value)
+        self.note_user_attributes((key,))
+
+    def note_user_attributes(self, keys: Iterable[str]) -> None:
+        """Note on the span behind this view that the program set these by hand."""
+        if self._span.is_recording():
+            noted: Any = self._span
+            noted._bridge_user_attributes = {*getattr(noted, "_bridge_user_attributes", ()), *keys}
 
     def end(self, end_time: int | None = None) -> None:
         """End the span behind this view."""
