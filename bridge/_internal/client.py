@@ -89,7 +89,9 @@ class Client:
         )
         self._lifecycle = StreamedSpans(self._sender) if streams else WholeTransactions(self._sender)
         self.open_segments = OpenSegments()
-        self._instrumentations = Instrumentations(options.instrumentations, carries_context=options.patch_threads)
+        self._instrumentations = Instrumentations(
+            options.instrumentations, carries_context=options.patch_threads, cache_prefixes=options.cache_prefixes
+        )
         self.backpressure = Backpressure(self.is_healthy)
         self._closed = False
         self.collects_spans = self.sends and options.trace_lifecycle != "none"

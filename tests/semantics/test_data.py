@@ -32,6 +32,11 @@ PRODUCER, CONSUMER = SpanKind.PRODUCER, SpanKind.CONSUMER
         (CLIENT, {"net.peer.name": "h", "net.peer.port": 80}, {"server.address": "h", "server.port": 80}),
         (CONSUMER, {"net.peer.name": "broker"}, {"server.address": "broker"}),
         (SERVER, {"net.peer.name": "client", "net.host.name": "h"}, {"server.address": "h"}),
+        (
+            INTERNAL,
+            {"http.route": "/a", "net.peer.name": "client", "net.peer.port": 50000, "http.host": "h"},
+            {"server.address": "h"},
+        ),
         (SERVER, {"http.host": "h:8000"}, {"server.address": "h", "server.port": 8000}),
         (CLIENT, {"db.system.name": "mysql"}, {"db.system": "mysql"}),
         (CLIENT, {"db.system": "mysql"}, {}),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.trace import SpanKind
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,3 +33,10 @@ def integer(value: Any) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
         return int(value)
     return None
+
+
+def is_of_server(kind: SpanKind, attributes: Mapping[str, Any]) -> bool:
+    """Whether a span's peer is a client: that of a server, or of an application that is mounted in another one."""
+    return kind is SpanKind.SERVER or (
+        kind is SpanKind.INTERNAL and ("http.route" in attributes or "http.target" in attributes)
+    )

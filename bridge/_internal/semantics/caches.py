@@ -10,7 +10,7 @@ from bridge._internal.semantics.statements import KEY_VALUE_STORES, PLACEHOLDER
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-KEY, OPERATION, HIT = "cache.key", "cache.operation", "cache.hit"
+KEY, OPERATION, HIT, SIZE = "cache.key", "cache.operation", "cache.hit", "cache.item_size"
 
 _OPERATIONS = {
     **dict.fromkeys(("get", "mget", "getex", "gets", "get_many", "gets_many", "get_multi", "gat", "getdel"), "get"),
@@ -54,16 +54,18 @@ def complete(attributes: dict[str, Any], prefixes: Sequence[str]) -> None:
     operation = _OPERATIONS.get(command.lower())
     if operation is None:
         return
-    keys = keys_of(attributes) or _named_keys(command.lower(), arguments, attributes)
+    named = first_text(attributes, "db.redis.key")
+    keys = keys_of(attributes) or ([named] if named else keys_of_command(command, arguments))
     if any(key.startswith(tuple(prefixes)) for key in keys):
         attributes[OPERATION] = operation
         attributes[KEY] = keys
+        if operation != "get":
+            attributes.pop(HIT, None)  # what comes back is no value
 
 
-def _named_keys(command: str, arguments: list[str], attributes: Mapping[str, Any]) -> list[str]:
-    named = first_text(attributes, "db.redis.key")
-    if named:
-        return [named]
+def keys_of_command(command: str, arguments: Sequence[str]) -> list[str]:
+    """Return the keys that a command names; those that the instrumentation replaced are not known."""
+    command = command.lower()
     if command in _KEYS_AND_VALUES:
         arguments = arguments[::2]
     elif command not in _SEVERAL_KEYS:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import SpanKind
 
 from bridge._internal.semantics import caches, gen_ai
-from bridge._internal.semantics.attributes import first_text, integer, text
+from bridge._internal.semantics.attributes import first_text, integer, is_of_server, text
 from bridge._internal.semantics.conventions import REPLACEMENTS
 from bridge._internal.semantics.status import GRPC_CODES
 from bridge._internal.semantics.urls import host_and_port
@@ -74,7 +74,7 @@ def complete(
 
 def _peer(attributes: dict[str, Any], kind: SpanKind) -> None:
     """Name the server: to one that serves requests, the peer is the client."""
-    if kind is SpanKind.SERVER:
+    if is_of_server(kind, attributes):
         host, port = first_text(attributes, "net.host.name", "http.server_name", "http.host"), "net.host.port"
     else:
         host, port = first_text(attributes, "net.peer.name", "net.sock.peer.name"), "net.peer.port"

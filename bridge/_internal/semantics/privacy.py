@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind
 
 from bridge._internal.secret_names import FILTERED
 from bridge._internal.semantics import families
-from bridge._internal.semantics.attributes import first_text
+from bridge._internal.semantics.attributes import first_text, is_of_server
 from bridge._internal.semantics.scrubbing import (
     without_password_parameters,
     without_passwords,
@@ -50,7 +50,7 @@ class Privacy:
         self, attributes: Mapping[str, Any], kind: SpanKind = SpanKind.INTERNAL, own: Collection[str] = ()
     ) -> dict[str, Any]:
         """Return attributes as they may leave; `own` are the names of those that the program set by hand."""
-        known = self._known_of_servers if kind is SpanKind.SERVER else self._known
+        known = self._known_of_servers if is_of_server(kind, attributes) else self._known
         cleaned: dict[str, Any] = {}
         for key, value in attributes.items():
             treatment: Any = known.get(key, _UNKNOWN)
