@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # What to install instead of the newest OpenTelemetry, or of anything else, e.g. OTEL="opentelemetry-sdk==1.40.0".
 OTEL ?=
 # Dependency groups of the tests.
-GROUPS_OF_TESTS ?= test contrib package frameworks
+GROUPS_OF_TESTS ?= test contrib package frameworks libraries
 ARGS ?=
 CORE := not neighbour and not programs and not suite
 

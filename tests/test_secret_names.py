@@ -6,7 +6,7 @@ import pytest
 
 import bridge
 from bridge._internal.secret_names import FILTERED, is_secret_name
-from bridge._internal.semantics.inference import clean_attributes
+from bridge._internal.semantics.privacy import Privacy
 from bridge.testing import capture
 
 
@@ -70,7 +70,7 @@ def test_names_that_only_look_alike(name: str) -> None:
 @pytest.mark.parametrize("name", ["proxy_auth", "session_id", "monkey", "author", "db_pwd", "max_tokens"])
 def test_attributes_and_local_variables_are_filtered_by_the_same_names(name: str) -> None:
     """A value is filtered as a span attribute if and only if it is filtered as a local variable."""
-    attribute = clean_attributes({name: "value"}, send_default_pii=False)[name]
+    attribute = Privacy().clean({name: "value"})[name]
     namespace: dict[str, object] = {}
     exec(f"def fail():\n    {name} = 'value'\n    raise ValueError", namespace)
     with capture(send_default_pii=True) as sent:

@@ -150,7 +150,11 @@ def start_span(
         return span
     with guard("tracing", "a span could not be started"):
         given = with_op_and_source(attributes, op, source)
-        return SpanView(tracer.start_span(name, _context_for(parent), kind, given, links, start_time), activates=True)
+        made = tracer.start_span(name, _context_for(parent), kind, given, links, start_time)
+        span_view = SpanView(made, activates=True)
+        if attributes:
+            span_view.note_user_attributes(attributes)
+        return span_view
     return NO_OP
 
 

@@ -17,6 +17,7 @@ from bridge._internal.guard import guard
 from bridge._internal.integrations.instrumentors import Instrumentations
 from bridge._internal.propagation.propagator import SentryPropagator
 from bridge._internal.sampling.sampler import SentrySampler
+from bridge._internal.semantics.privacy import Privacy
 from bridge._internal.version import __version__
 
 if TYPE_CHECKING:
@@ -42,10 +43,13 @@ class Client:
             environment=options.environment,
             dist=options.dist,
             server_name=options.server_name or socket.gethostname(),
-            send_default_pii=options.send_default_pii,
+            privacy=Privacy(send_default_pii=options.send_default_pii, scrub_names=options.scrub_names),
+            cache_prefixes=options.cache_prefixes,
         )
         # What the other modules of the bridge use, in the order in which something recorded passes through.
-        self.instrumentors = Instrumentations(options.instrumentations, carries_context=options.patch_threads)
+        self.instrumentors = Instrumentations(
+            options.instrumentations, carries_context=options.patch_threads, cache_prefixes=options.cache_prefixes
+        )
         self.propagator = SentryPropagator()
         self.sender = Sender(options, observer, before_tick=self._send_waiting)
         self.errors = ErrorCapture(options, payload_options, self.sender)

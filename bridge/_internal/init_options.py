@@ -120,9 +120,11 @@ class InitOptions(TypedDict, total=False):
     counted as `buffer_overflow`. No limit where spans are streamed."""
 
     ignore_spans: Sequence[Rule]
-    """A list or a tuple of strings, compiled patterns and mappings of name and op to those. Spans that one of the rules
-    meets are not sent: a string is part of the name, a pattern is found in it, a mapping wants all that it names.
-    Children of an ignored span become its parent's; an ignored root of a transaction takes all of it along."""
+    """A list or a tuple of strings, compiled patterns and mappings of name, op, kind, root and attributes. Spans that
+    meet one of the rules are not sent. A string is part of the name, a pattern is found in it. A mapping wants all that
+    it names: `{"kind": "client", "root": True}` is every query or request outside of a request or job, and
+    `{"attributes": {"asgi.event.type": "http.response.body"}}` has strings, patterns or values. Children of an ignored
+    span become its parent's; an ignored root of a transaction takes all of it along."""
 
     trace_lifecycle: Literal["static", "stream", "none"]
     """One of static, stream, none. How spans are sent: as transactions when their root ends, by themselves as they
@@ -172,3 +174,11 @@ class InitOptions(TypedDict, total=False):
     fold: bool
     """True or False. Where an integration of sentry-sdk and an instrumentation of OpenTelemetry trace the same request,
     call or query, make one span of the two."""
+
+    scrub_names: Sequence[str]
+    """A list or a tuple of strings. Names of secrets, added to those that are known: headers, parameters of URLs and
+    attributes with one of them in their name are sent as `[Filtered]`; see what-is-sent.md."""
+
+    cache_prefixes: Sequence[str]
+    """A list or a tuple of strings. Commands of redis, valkey and memcached on keys that start with one of them are
+    shown in Sentry's Caches module; see what-is-sent.md."""

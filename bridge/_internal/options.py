@@ -109,6 +109,13 @@ def _sequence(option: str, value: object) -> tuple[Any, ...]:
     return tuple(value)
 
 
+def _texts(option: str, value: object) -> Sequence[str]:
+    for text in (texts := _sequence(option, value)):
+        if not isinstance(text, str) or not text:
+            raise _wrong(option, text, "strings that are not empty")
+    return texts
+
+
 def _targets(option: str, value: object) -> Sequence[str | re.Pattern[str]]:
     for target in (targets := _sequence(option, value)):
         if not isinstance(target, str | re.Pattern):
@@ -156,11 +163,21 @@ def _lifecycle(option: str, value: object) -> TraceLifecycle:
     raise _wrong(option, value, f"one of {', '.join(TRACE_LIFECYCLES)}")
 
 
+_SPAN_KINDS = ("internal", "server", "client", "producer", "consumer")
+_RULE_PARTS: Mapping[str, Callable[[Any], bool]] = {
+    "name": lambda wanted: isinstance(wanted, str | re.Pattern),
+    "op": lambda wanted: isinstance(wanted, str | re.Pattern),
+    "kind": lambda wanted: isinstance(wanted, str) and wanted.lower() in _SPAN_KINDS,
+    "root": lambda wanted: isinstance(wanted, bool),
+    "attributes": lambda wanted: isinstance(wanted, Mapping) and all(isinstance(key, str) for key in wanted),
+}
+
+
 def _rules(option: str, value: object) -> Sequence[Rule]:
     for rule in (rules := _sequence(option, value)):
         parts = rule.items() if isinstance(rule, Mapping) else [("name", rule)]
-        if not all(key in ("name", "op") and isinstance(part, str | re.Pattern) for key, part in parts):
-            raise _wrong(option, rule, "strings, compiled patterns and mappings of name and op to those")
+        if not all(key in _RULE_PARTS and _RULE_PARTS[key](part) for key, part in parts):
+            raise _wrong(option, rule, "strings, compiled patterns and mappings of name, op, kind, root and attributes")
     return rules
 
 
@@ -238,6 +255,8 @@ class Options:
     debug: bool = _option(False, _flag, "SENTRY_DEBUG")
     sentry_sdk: Literal[False] | None = _option(None, _only_false)
     fold: bool = _option(True, _flag)
+    scrub_names: Sequence[str] = _option((), _texts)
+    cache_prefixes: Sequence[str] = _option((), _texts)
     sources: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import platform
 import threading
 from typing import Any
 
@@ -63,7 +64,7 @@ def test_a_whole_segment() -> None:
     assert envelope.headers["trace"]["sample_rate"] == "1.0"
     assert f"{first['trace_id']}-{second['span_id']}-1" == headers["sentry-trace"]
     assert envelope.items[0].headers["item_count"] == 2
-    assert (first["name"], first["status"], first["is_segment"]) == ("GET http://x/a", "error", False)
+    assert (first["name"], first["status"], first["is_segment"]) == ("GET", "error", False)
     assert (second["name"], second["status"], second["is_segment"]) == ("root", "ok", True)
     assert first["parent_span_id"] == second["span_id"]
     assert second["start_timestamp"] == start_ns / 1e9 < second["end_timestamp"]
@@ -74,7 +75,11 @@ def test_a_whole_segment() -> None:
         "sentry.release": "shop@1",
         "sentry.environment": "qa",
         "sentry.dist": "7",
-        "server.address": "host",
+        "sentry.trace_lifecycle": "stream",
+        "process.runtime.name": platform.python_implementation(),
+        "process.runtime.version": platform.python_version(),
+        "thread.id": threading.get_ident(),
+        "thread.name": threading.current_thread().name,
         "customer": "c-42",
         "user.id": "5",
         "user.name": "ada",
@@ -83,7 +88,10 @@ def test_a_whole_segment() -> None:
         assert {key: values(span)[key] for key in common} == common
     assert (values(first)["k"], first["attributes"]["k"]["type"]) == ([1, 2], "array")
     assert values(first)["url.full"] == "http://x/a?b"
-    assert (values(first)["sentry.op"], values(first)["sentry.status.message"]) == ("http.client", "internal_error")
+    assert (values(first)["sentry.op"], values(first)["sentry.status.message"]) == ("http.client", "broke")
+    assert (values(first)["sentry.kind"], values(second)["sentry.kind"]) == ("client", "internal")
+    assert values(first)["server.address"] == "x"
+    assert not {"otel.kind", "otel.status_description", "server.address"} & second["attributes"].keys()
     assert (values(first)["sentry.origin"], values(second)["sentry.origin"]) == ("auto.otel", "manual")
     assert "plan" not in first["attributes"]
     assert (values(second)["plan"], values(second)["root_tag"], values(second)["memory"]) == ("pro", "5", 1.5)
@@ -101,7 +109,8 @@ def test_spans_are_sent_before_their_root_ends() -> None:
         for _ in range(2500):
             with tracer.start_as_current_span("child"):
                 pass
-        assert [len(batch) for batch in containers(sent)] == [1000, 1000, 500]
+        batches = [len(batch) for batch in containers(sent)]
+        assert (sum(batches), max(batches) <= 1000) == (2500, True)
     spans = [span for batch in containers(sent) for span in batch]
     assert len({span["span_id"] for span in spans}) == len(spans) == 2501
     assert [span["name"] for span in spans if span["is_segment"]] == ["root"]

@@ -36,7 +36,10 @@ def _normaliser(payload: dict[str, Any]) -> Iterator[str]:
     except RelayError as error:
         yield f"Relay drops it: {error!r}"
         return
-    yield from _meta(normalised.get("_meta") or {}, "")
+    meta = normalised.get("_meta") or {}
+    if payload.get("transaction_info", {}).get("source") == "url":
+        meta.pop("transaction", None)  # Relay replaces the ids in it, which is what the source asks for
+    yield from _meta(meta, "")
     for error in normalised.get("errors") or ():
         yield f"Relay: {error}"
 

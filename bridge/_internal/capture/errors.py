@@ -12,13 +12,13 @@ from bridge._internal import active, sources
 from bridge._internal.capture.event import exception_event, message_event
 from bridge._internal.capture.hooks import ask_hook
 from bridge._internal.capture.scope_data import apply_scope
+from bridge._internal.capture.transaction import open_semantics_of
 from bridge._internal.context.context_values import active_span
 from bridge._internal.context.scope import EMPTY, ScopeData, current_scopes, global_scope, run_event_processors
 from bridge._internal.delivery import outcomes as reasons
 from bridge._internal.delivery.envelope import ATTACHMENT, ERROR_CATEGORY, EVENT, Item
 from bridge._internal.guard import guard, report_fault
 from bridge._internal.propagation.trace_link import TraceLink, link_of, link_of_span
-from bridge._internal.semantics.inference import infer
 from bridge._internal.timestamps import rfc3339
 from bridge._internal.tracing.error_origin import span_of_error
 from bridge._internal.tracing.segment import segment_of
@@ -42,6 +42,7 @@ class ErrorCapture:
 
     def __init__(self, options: Options, payload_options: PayloadOptions, sender: Sender) -> None:
         self._options = options
+        self._payload_options = payload_options
         self._sender = sender
         common = {
             "release": payload_options.release,
@@ -136,7 +137,7 @@ class ErrorCapture:
         event.setdefault("timestamp", rfc3339(sources.current.time_ns()))
         event.setdefault("platform", "python")
         apply_scope(event, *layers)
-        if "transaction" not in event and (found := _transaction_of(link)) is not None:
+        if "transaction" not in event and (found := _transaction_of(link, self._payload_options)) is not None:
             event["transaction"], event["transaction_info"] = found.description, {"source": found.source}
         if default_level is not None:
             event.setdefault("level", default_level)
@@ -176,11 +177,11 @@ def _is_below_open_root(link: TraceLink) -> bool:
     return segment is not None and segment.collects and not segment.closed
 
 
-def _transaction_of(link: TraceLink) -> Semantics | None:
+def _transaction_of(link: TraceLink, options: PayloadOptions) -> Semantics | None:
     """Return the name, as it is now, of the transaction that an event belongs to, and where the name comes from."""
     segment = segment_of(link.span)
     root = None if segment is None else segment.root
-    return None if root is None else infer(root.name, root.kind, root.attributes or {}, custom_name=root.custom_name)
+    return None if root is None else open_semantics_of(root, options)
 
 
 def _trace_context(link: TraceLink) -> Payload:

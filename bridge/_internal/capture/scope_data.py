@@ -6,6 +6,8 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bridge._internal.semantics.scrubbing import without_passwords
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -108,7 +110,7 @@ def clean_tags(tags: Mapping[Any, object]) -> dict[str, str]:
         if value is None:
             continue
         name = _NOT_IN_TAG_KEY.sub("_", printed(key))[:_MAX_TAG]
-        text = " ".join(printed(value).splitlines())[:_MAX_TAG]
+        text = " ".join(without_passwords(printed(value)).splitlines())[:_MAX_TAG]
         if name and text:
             cleaned[name] = text
     return cleaned

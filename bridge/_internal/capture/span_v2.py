@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+import platform
 from typing import TYPE_CHECKING, Any
 
 from bridge._internal.capture.scope_data import clean_tags, in_force, printed, user_value
-from bridge._internal.capture.transaction import attributes_of, end_of, link_payload, semantics_of, span_data, status_of
-from bridge._internal.semantics.inference import clean_attributes
+from bridge._internal.capture.transaction import (
+    add_scope_and_events,
+    data_of,
+    end_of,
+    link_attributes,
+    link_payload,
+    name_of,
+    resource_of,
+    semantics_of,
+    status_of,
+)
+from bridge._internal.semantics.names import streamed_name
 from bridge._internal.version import SDK
 
 if TYPE_CHECKING:
@@ -16,10 +27,17 @@ if TYPE_CHECKING:
 
     from bridge._internal.capture.scope_data import ScopeLike
     from bridge._internal.capture.transaction import PayloadOptions
+    from bridge._internal.semantics.inference import Semantics
     from bridge._internal.tracing.finished_span import FinishedSpan
 
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 _USER = {"id": "user.id", "username": "user.name", "email": "user.email", "ip_address": "user.ip_address"}
+
+
+_RUNTIME = {
+    "process.runtime.name": platform.python_implementation(),
+    "process.runtime.version": platform.python_version(),
+}
 
 
 def segment_attributes(root: FinishedSpan, *, layers: Sequence[ScopeLike], options: PayloadOptions) -> dict[str, Any]:
@@ -28,23 +46,28 @@ def segment_attributes(root: FinishedSpan, *, layers: Sequence[ScopeLike], optio
     What scopes call attributes and the user go on all spans; tags go on the root's only, contexts, extra data and
     breadcrumbs on none, as in Sentry's own SDKs.
     """
-    found = semantics_of(root, attributes_of(root))
+    data = data_of(root, options, streams=True)
     common: dict[str, Any] = {
         "sentry.segment.id": root.span_id,
-        "sentry.segment.name": in_force(layers, "transaction_name") or found.description,
+        "sentry.segment.name": in_force(layers, "transaction_name") or _name(root, data, options),
         "sentry.sdk.name": SDK["name"],
         "sentry.sdk.version": SDK["version"],
         "sentry.platform": "python",
+        "sentry.trace_lifecycle": "stream",
         "sentry.environment": options.environment,
         "sentry.release": options.release,
         "sentry.dist": options.dist,
-        "server.address": options.server_name,
+        **_RUNTIME,
     }
     for layer in layers:
-        common.update(layer.attributes)
+        common.update(options.privacy.own(layer.attributes))
     user = in_force(layers, "user") or {}
     common.update({name: user_value(key, user.get(key)) for key, name in _USER.items()})
     return {key: value for key, value in common.items() if value is not None}
+
+
+def _name(span: FinishedSpan, data: Mapping[str, Any], options: PayloadOptions) -> str:
+    return streamed_name(semantics_of(span, data, options), name_of(span, options), data)
 
 
 def streamed_span(
@@ -56,29 +79,21 @@ def streamed_span(
     options: PayloadOptions,
 ) -> dict[str, Any]:
     """Return a finished span as it stands in a span container, with the attributes of its segment."""
-    own = attributes_of(span)
-    found = semantics_of(span, own)
-    is_custom = is_segment and in_force(layers, "transaction_name") is not None
-    attributes: dict[str, Any] = {**common, **_own_attributes(span, own, options)}
-    attributes["sentry.origin"] = span.origin
-    if found.op is not None:
-        attributes["sentry.op"] = found.op
+    own = data_of(span, options, streams=True)
+    found = semantics_of(span, own, options)
+    attributes: dict[str, Any] = {**common, **own, **_facts(span, found, options)}
     if is_segment:
+        is_custom = in_force(layers, "transaction_name") is not None
         attributes["sentry.segment.name.source"] = "custom" if is_custom else found.source
         for layer in layers:
             attributes.update(clean_tags(layer.tags))
-        resource = dict(getattr(span.resource, "attributes", None) or {})
-        cleaned = clean_attributes(resource, send_default_pii=options.send_default_pii)
-        attributes.update({f"resource.{key}": value for key, value in cleaned.items()})
+        attributes.update({f"resource.{key}": value for key, value in resource_of(span, options).items()})
     attributes.update(clean_tags(span.tags))
-    word = status_of(span, own)
-    if word != "ok":
-        attributes["sentry.status.message"] = word
     payload: dict[str, Any] = {
         "trace_id": span.trace_id,
         "span_id": span.span_id,
-        "name": common["sentry.segment.name"] if is_custom else found.description,
-        "status": "ok" if word == "ok" else "error",
+        "name": common["sentry.segment.name"] if is_segment else _name(span, own, options),
+        "status": "ok" if status_of(span, own) == "ok" else "error",
         "is_segment": is_segment,
         "start_timestamp": (span.start_time or 0) / 1e9,
         "end_timestamp": end_of(span) / 1e9,
@@ -87,18 +102,26 @@ def streamed_span(
     if span.parent_span_id is not None:
         payload["parent_span_id"] = span.parent_span_id
     if span.links:
-        payload["links"] = [link_payload(link, _typed_all) for link in span.links]
+        clean = link_attributes(span, options)
+        payload["links"] = [link_payload(link, lambda given: _typed_all(clean(given))) for link in span.links]
     return payload
 
 
-def _own_attributes(span: FinishedSpan, own: Mapping[str, Any], options: PayloadOptions) -> dict[str, Any]:
-    attributes = span_data(span, own, options)
-    events = attributes.pop("otel.events", None)
-    if events:
-        attributes["otel.events"] = json.dumps(events, default=printed)
+def _facts(span: FinishedSpan, found: Semantics, options: PayloadOptions) -> dict[str, Any]:
+    """Return what is known of a span beside its attributes, under Sentry's names."""
+    facts: dict[str, Any] = {"sentry.origin": span.origin, "sentry.kind": span.kind.name.lower()}
+    if found.op is not None:
+        facts["sentry.op"] = found.op
+    if description := span.status.description:
+        facts["sentry.status.message"] = options.privacy.text(description)
+    if span.thread is not None:
+        facts["thread.id"], facts["thread.name"] = span.thread
     for name, measurement in span.measurements.items():
-        attributes[name] = measurement["value"]
-    return attributes
+        facts[name] = measurement["value"]
+    add_scope_and_events(span, facts, options)
+    if "otel.events" in facts:
+        facts["otel.events"] = json.dumps(facts["otel.events"], default=printed)
+    return facts
 
 
 def _typed_all(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from bridge._internal import sources
 from bridge._internal.capture.hooks import ask_hook
-from bridge._internal.capture.ignore_spans import is_ignored, without_ignored
+from bridge._internal.capture.ignore_spans import (
+    facts_of_child,
+    facts_of_streamed,
+    facts_of_transaction,
+    is_ignored,
+    without_ignored,
+)
 from bridge._internal.capture.span_v2 import segment_attributes, streamed_span
 from bridge._internal.capture.transaction import transaction_payload
 from bridge._internal.context.scope import global_scope, run_event_processors
@@ -17,9 +23,9 @@ from bridge._internal.delivery.limits import span_containers
 from bridge._internal.foreign.adopted_span import finished_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from bridge._internal.capture.ignore_spans import NameAndOp
+    from bridge._internal.capture.ignore_spans import FactsOf
     from bridge._internal.capture.transaction import PayloadOptions
     from bridge._internal.context.scope import ScopeData
     from bridge._internal.delivery.envelope import Envelope
@@ -69,12 +75,12 @@ class WholeTransactions:
         if segment.late:
             event["contexts"]["trace"].setdefault("data", {})["sentry.parent_span_already_sent"] = True
         rules = options.ignore_spans
-        if rules and is_ignored(event["transaction"], event["contexts"]["trace"].get("op"), rules):
+        if rules and is_ignored(facts_of_transaction(event), rules):
             sender.lose(reasons.EVENT_PROCESSOR, _losses(len(children)))
             observer.dropped(event, "ignore_spans")
             return []
         observer.left_out(root.trace_id, overflow, f"over max_spans={options.max_spans}, not sent")
-        event["spans"] = chosen_spans(options, sender, event["spans"], _name_and_op)
+        event["spans"] = chosen_spans(options, sender, event["spans"], facts_of_child)
         chosen = len(event["spans"])
         whole = event
         event = run_event_processors(event, {}, layers)
@@ -123,7 +129,7 @@ class StreamedSpans:
             streamed_span(span, is_segment=span is root, common=common, layers=layers, options=options)
             for span in finished_spans(spans)
         ]
-        containers, too_large = span_containers(chosen_spans(self._options, sender, made, _name_and_op_v2))
+        containers, too_large = span_containers(chosen_spans(self._options, sender, made, facts_of_streamed))
         sender.outcomes.lost(reasons.SEND_ERROR, SPAN_CATEGORY, too_large)
         return [sender.envelope(segment.dsc(), [container]) for container in containers]
 
@@ -133,13 +139,11 @@ def layers_of(segment: Segment) -> tuple[ScopeData, ScopeData, ScopeData]:
     return global_scope()._read(), segment.scopes.isolation._read(), segment.current_scope
 
 
-def chosen_spans(
-    options: Options, sender: Sender, spans: list[Payload], name_and_op: Callable[[Payload], NameAndOp]
-) -> list[Payload]:
+def chosen_spans(options: Options, sender: Sender, spans: list[Payload], facts_of: FactsOf) -> list[Payload]:
     """Leave out what is ignored, and give each other span to the user's hook, which may change it."""
     rules = options.ignore_spans
     if rules:
-        kept = without_ignored(spans, rules, name_and_op)
+        kept = without_ignored(spans, rules, facts_of)
         sender.outcomes.lost(reasons.EVENT_PROCESSOR, SPAN_CATEGORY, len(spans) - len(kept))
         if spans:
             sender.observer.left_out(spans[0]["trace_id"], len(spans) - len(kept), "left out by ignore_spans")
@@ -148,14 +152,6 @@ def chosen_spans(
     if hook is None:
         return spans
     return [ask_hook(lambda span, _: hook(span), "before_send_span", span, {}) or span for span in spans]
-
-
-def _name_and_op(span: Payload) -> NameAndOp:
-    return span.get("description"), span.get("op")
-
-
-def _name_and_op_v2(span: Payload) -> NameAndOp:
-    return span["name"], span["attributes"].get("sentry.op", {}).get("value")
 
 
 def _losses(children: int) -> dict[str, int]:

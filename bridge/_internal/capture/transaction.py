@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
 from bridge._internal.capture.scope_data import apply_scope, clean_tags, in_force
-from bridge._internal.semantics.inference import (
-    Semantics,
-    clean_attributes,
-    grpc_status_code,
-    http_status_code,
-    infer,
-    status,
-)
+from bridge._internal.semantics.data import complete
+from bridge._internal.semantics.inference import Semantics, infer
+from bridge._internal.semantics.privacy import Privacy
+from bridge._internal.semantics.scrubbing import without_passwords
+from bridge._internal.semantics.status import grpc_status_code, http_status_code, status
 from bridge._internal.timestamps import rfc3339
 from bridge._internal.version import EVENT_SDK
 
@@ -39,7 +36,8 @@ class PayloadOptions:
     environment: str = "production"
     dist: str | None = None
     server_name: str | None = None
-    send_default_pii: bool = False
+    privacy: Privacy = field(default_factory=Privacy)
+    cache_prefixes: Sequence[str] = ()
 
 
 def transaction_payload(
@@ -51,8 +49,8 @@ def transaction_payload(
     options: PayloadOptions,
 ) -> dict[str, Any]:
     """Return the transaction of a root and its finished children, with the data of these scope layers."""
-    attributes = attributes_of(root)
-    found = semantics_of(root, attributes)
+    data = data_of(root, options)
+    found = semantics_of(root, data, options)
     event: dict[str, Any] = {
         "type": "transaction",
         "event_id": event_id,
@@ -61,14 +59,14 @@ def transaction_payload(
         "transaction_info": {"source": found.source},
         "start_timestamp": rfc3339(root.start_time or 0),
         "timestamp": rfc3339(end_of(root)),
-        "contexts": _contexts(root, attributes, found, options),
+        "contexts": _contexts(root, data, found, options),
         "spans": [span_payload(span, options) for span in sorted(children, key=lambda s: s.start_time or 0)],
         "sdk": EVENT_SDK,
     }
     if (name := in_force(layers, "transaction_name")) is not None:
         event["transaction"], event["transaction_info"] = name, {"source": "custom"}
     for layer in layers:
-        for key, value in clean_attributes(layer.attributes, send_default_pii=options.send_default_pii).items():
+        for key, value in options.privacy.own(layer.attributes).items():
             event["contexts"]["trace"]["data"].setdefault(key, value)
     if root.tags:
         event["tags"] = dict(root.tags)
@@ -84,15 +82,11 @@ def transaction_payload(
     return event
 
 
-def _contexts(
-    root: FinishedSpan, attributes: Mapping[str, Any], found: Semantics, options: PayloadOptions
-) -> dict[str, Any]:
-    trace = _span_facts(root, attributes, found, options)
-    contexts: dict[str, Any] = {"trace": trace}
-    resource = dict(getattr(root.resource, "attributes", None) or {})
-    if resource:
-        contexts["otel"] = {"resource": clean_attributes(resource, send_default_pii=options.send_default_pii)}
-    code = http_status_code(attributes)
+def _contexts(root: FinishedSpan, data: dict[str, Any], found: Semantics, options: PayloadOptions) -> dict[str, Any]:
+    code = http_status_code(data)
+    contexts: dict[str, Any] = {"trace": _span_facts(root, data, found, options)}
+    if resource := resource_of(root, options):
+        contexts["otel"] = {"resource": resource}
     if code is not None:
         contexts["response"] = {"status_code": code}
     return contexts
@@ -100,9 +94,9 @@ def _contexts(
 
 def span_payload(span: FinishedSpan, options: PayloadOptions) -> dict[str, Any]:
     """Return a child span as it stands in a transaction."""
-    attributes = attributes_of(span)
-    found = semantics_of(span, attributes)
-    payload = _span_facts(span, attributes, found, options)
+    data = data_of(span, options)
+    found = semantics_of(span, data, options)
+    payload = _span_facts(span, data, found, options)
     payload["description"] = found.description
     payload["start_timestamp"] = rfc3339(span.start_time or 0)
     payload["timestamp"] = rfc3339(end_of(span))
@@ -113,9 +107,7 @@ def span_payload(span: FinishedSpan, options: PayloadOptions) -> dict[str, Any]:
     return payload
 
 
-def _span_facts(
-    span: FinishedSpan, attributes: Mapping[str, Any], found: Semantics, options: PayloadOptions
-) -> dict[str, Any]:
+def _span_facts(span: FinishedSpan, data: dict[str, Any], found: Semantics, options: PayloadOptions) -> dict[str, Any]:
     """Return what a child span and a transaction's trace context have in common."""
     facts: dict[str, Any] = {"trace_id": span.trace_id, "span_id": span.span_id}
     if (parent_span_id := span.parent_span_id) is not None:
@@ -123,32 +115,36 @@ def _span_facts(
     if found.op is not None:
         facts["op"] = found.op
     facts["origin"] = span.origin
-    facts["status"] = status_of(span, attributes)
-    facts["data"] = span_data(span, attributes, options)
+    facts["status"] = status_of(span, data)
+    facts["data"] = data
+    data["otel.kind"] = _KIND_NAMES[span.kind]
+    if description := span.status.description:
+        data.setdefault("otel.status_description", options.privacy.text(description))
+    add_scope_and_events(span, data, options)
     if links := span.links:
-        facts["links"] = [link_payload(link, _link_attributes) for link in links]
+        facts["links"] = [link_payload(link, link_attributes(span, options)) for link in links]
     return facts
 
 
-def span_data(span: FinishedSpan, attributes: Mapping[str, Any], options: PayloadOptions) -> dict[str, Any]:
-    """Return what is known of a span beside its names, ids and times: attributes, kind, scope and events."""
-    data = clean_attributes(attributes, send_default_pii=options.send_default_pii)
-    data["otel.kind"] = _KIND_NAMES[span.kind]
-    if description := span.status.description:
-        data.setdefault("otel.status_description", description)
+def add_scope_and_events(span: FinishedSpan, data: dict[str, Any], options: PayloadOptions) -> None:
+    """Add instrumentation scope and events to what is known of a span."""
     scope = span.instrumentation_scope
     if scope is not None and scope.name:
         data["otel.scope.name"] = scope.name
         if scope.version:
             data["otel.scope.version"] = scope.version
     if events := span.events:
-        data["otel.events"] = [_event(event, options) for event in events]
-    return data
+        data["otel.events"] = [_event(event, span, options) for event in events]
 
 
-def _event(event: Any, options: PayloadOptions) -> dict[str, Any]:
-    attributes = clean_attributes(event.attributes or {}, send_default_pii=options.send_default_pii)
-    return {"name": event.name, "timestamp": rfc3339(event.timestamp), "attributes": attributes}
+def _event(event: Any, span: FinishedSpan, options: PayloadOptions) -> dict[str, Any]:
+    attributes = options.privacy.clean(event.attributes or {}, span.kind)
+    return {"name": options.privacy.text(event.name), "timestamp": rfc3339(event.timestamp), "attributes": attributes}
+
+
+def resource_of(root: FinishedSpan, options: PayloadOptions) -> dict[str, Any]:
+    """Return what a span's process is, as it may leave."""
+    return options.privacy.clean(getattr(root.resource, "attributes", None) or {})
 
 
 def link_payload(link: Link, attributes: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
@@ -163,26 +159,44 @@ def link_payload(link: Link, attributes: Callable[[Any], dict[str, Any]]) -> dic
     return made
 
 
-def _link_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return clean_attributes(attributes, send_default_pii=True)
+def link_attributes(span: FinishedSpan, options: PayloadOptions) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """Return what makes the attributes of a span's links as they may leave; a program's own stay."""
+    privacy = options.privacy
+    return privacy.own if span.is_manual else lambda attributes: privacy.clean(attributes, span.kind)
 
 
 def _measurements(span: FinishedSpan) -> dict[str, dict[str, Any]]:
     return {name: {"value": m["value"], "unit": m["unit"] or "none"} for name, m in span.measurements.items()}
 
 
-def attributes_of(span: FinishedSpan) -> Mapping[str, Any]:
-    """Return the attributes of a span that has ended, as a plain mapping.
+def data_of(span: FinishedSpan, options: PayloadOptions, *, streams: bool = False) -> dict[str, Any]:
+    """Return the attributes of a span that has ended as they may leave, under the names that Sentry reads too.
 
-    The SDK's own takes a lock at each look: reading a span that way costs twice as much (benchmarks/export.py).
+    Whatever else is told of the span is told from these: what does not leave is not in its names either.
     """
-    attributes = span.attributes
-    return attributes.copy() if attributes else {}
+    # Copied at once: the SDK's own mapping takes a lock at each look, for twice the cost (benchmarks/export.py).
+    attributes: dict[str, Any] = span.attributes.copy() if span.attributes else {}
+    complete(attributes, span.kind, cache_prefixes=options.cache_prefixes, streams=streams)
+    return options.privacy.clean(attributes, span.kind, span.user_attributes)
 
 
-def semantics_of(span: FinishedSpan, attributes: Mapping[str, Any]) -> Semantics:
+def open_semantics_of(root: Any, options: PayloadOptions) -> Semantics:
+    """Return op, description and source of a root as they are now, sampled or not."""
+    attributes = dict(root.attributes or {})
+    complete(attributes, root.kind)
+    return semantics_of(root, options.privacy.clean(attributes, root.kind, root.user_attributes), options)
+
+
+def semantics_of(span: FinishedSpan, data: Mapping[str, Any], options: PayloadOptions) -> Semantics:
     """Return op, description and source of a span that has ended."""
-    return infer(span.name, span.kind, attributes, custom_name=span.custom_name)
+    scope = span.instrumentation_scope
+    scope_name = "" if scope is None else scope.name
+    return infer(name_of(span, options), span.kind, data, scope=scope_name, custom_name=span.custom_name)
+
+
+def name_of(span: FinishedSpan, options: PayloadOptions) -> str:
+    """Return the name of a span as it may leave."""
+    return without_passwords(span.name) if span.custom_name else options.privacy.text(span.name)
 
 
 def status_of(span: FinishedSpan, attributes: Mapping[str, Any]) -> str:

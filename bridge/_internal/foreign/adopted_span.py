@@ -14,7 +14,7 @@ from bridge._internal.tracing.segment import SegmentMember, segment_of
 from bridge._internal.tracing.span import ORIGIN_NATIVE, Span, parent_span_id_of, transaction_name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from opentelemetry import trace as trace_api
     from opentelemetry.sdk.resources import Resource
@@ -38,6 +38,7 @@ class AdoptedSpan(SpanView):
 
     origin = ORIGIN_NATIVE
     custom_name = False
+    is_manual = False
 
     def __init__(self, span: SdkSpan) -> None:
         super().__init__(span)
@@ -101,6 +102,16 @@ class AdoptedSpan(SpanView):
     def instrumentation_scope(self) -> InstrumentationScope | None:
         """What made the span."""
         return self._sdk_span.instrumentation_scope
+
+    @property
+    def user_attributes(self) -> Collection[str]:
+        """The names of the attributes that the program set by hand."""
+        return getattr(self._sdk_span, "_bridge_user_attributes", ())
+
+    @property
+    def thread(self) -> tuple[int, str] | None:
+        """Where the span ended, if it is streamed."""
+        return getattr(self._sdk_span, "_bridge_thread", None)
 
     def transaction_name(self) -> str | None:
         """Return the name for a DSC that is about to be frozen: none while all that is known is a URL."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
@@ -10,7 +10,7 @@ from bridge._internal.tracing.segment import segment_of
 from bridge._internal.tracing.span import OP_ATTRIBUTE, Span, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from opentelemetry import trace as trace_api
     from opentelemetry.util import types
@@ -69,11 +69,22 @@ class SpanView(Span):
 
     def set_tag(self, key: str, value: object) -> None:
         """Set a tag, which is an attribute on a span that is not ours."""
-        self._span.set_attribute(key, str(value))
+        self.set_data(key, str(value))
 
     def set_measurement(self, name: str, value: float, unit: str = "") -> None:
         """Set a measurement, which is an attribute on a span that is not ours."""
-        self._span.set_attribute(name, value)
+        self.set_data(name, value)
+
+    def set_data(self, key: str, value: Any) -> None:
+        """Set an attribute of the span behind this view; it is sent as it is."""
+        self._span.set_attribute(key, value)
+        self.note_user_attributes((key,))
+
+    def note_user_attributes(self, keys: Iterable[str]) -> None:
+        """Note on the span behind this view that the program set these by hand."""
+        if self._span.is_recording():
+            noted: Any = self._span
+            noted._bridge_user_attributes = {*getattr(noted, "_bridge_user_attributes", ()), *keys}
 
     def end(self, end_time: int | None = None) -> None:
         """End the span behind this view."""

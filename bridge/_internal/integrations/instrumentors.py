@@ -14,7 +14,7 @@ import threading
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import wrapt
 from opentelemetry.context.context import Context
@@ -23,6 +23,7 @@ from bridge._internal.context.context_values import attached
 from bridge._internal.forking import no_fork, reset_in_children
 from bridge._internal.guard import guard
 from bridge._internal.integrations.apps import Applications
+from bridge._internal.integrations.caches import cache_hooks
 from bridge._internal.integrations.instrumented_modules import instrumented_modules
 
 if TYPE_CHECKING:
@@ -71,12 +72,13 @@ class _Active:
     name: str
     instrumentor: Instrumentor
     applications: Applications
+    hooks: dict[str, Any]
 
     def reinstrument(self, tracer_provider: TracerProvider | None) -> None:
         """Instrument again, where somebody took it off."""
         try:
             if getattr(self.instrumentor, "is_instrumented_by_opentelemetry", True) is False:
-                self.instrumentor.instrument(tracer_provider=tracer_provider)
+                self.instrumentor.instrument(tracer_provider=tracer_provider, **self.hooks)
         except Exception as error:  # somebody else's
             logger.warning("instrumentation %s could not be put on again", self.name, exc_info=error)
 
@@ -113,8 +115,15 @@ class _Entry:
 class Instrumentations:
     """The instrumentors of one client, from `start` to `stop`."""
 
-    def __init__(self, wanted: Sequence[Instrumentor | Literal["auto"]], *, carries_context: bool = True) -> None:
+    def __init__(
+        self,
+        wanted: Sequence[Instrumentor | Literal["auto"]],
+        *,
+        carries_context: bool = True,
+        cache_prefixes: Sequence[str] = (),
+    ) -> None:
         self._wanted = wanted
+        self._cache_prefixes = cache_prefixes
         self._carries_context = carries_context
         self._lock = threading.Lock()  # protects _entries, what they hold, and _stopped
         self._entries: list[_Entry] = []
@@ -189,7 +198,7 @@ class Instrumentations:
                 return
             entry.claimed = True
             own = [active.instrumentor for active in self._ours()]
-        outcome = _instrument(entry, own, self._tracer_provider)
+        outcome = _instrument(entry, own, self._tracer_provider, self._cache_prefixes)
         with self._lock:
             entry.outcome = outcome
             stopped = self._stopped
@@ -256,7 +265,12 @@ def _failed(name: str, what: str, error: Exception) -> _Outcome:
     return _Outcome("refused", f"{what}: {type(error).__name__}: {error}")
 
 
-def _instrument(entry: _Entry, own: Iterable[Instrumentor], tracer_provider: TracerProvider | None) -> _Outcome:
+def _instrument(
+    entry: _Entry,
+    own: Iterable[Instrumentor],
+    tracer_provider: TracerProvider | None,
+    cache_prefixes: Sequence[str] = (),
+) -> _Outcome:
     """Activate an instrumentor. Nothing that it raises leaves: an import or an `init` of the user's is running."""
     try:
         with no_fork():
@@ -265,7 +279,8 @@ def _instrument(entry: _Entry, own: Iterable[Instrumentor], tracer_provider: Tra
                 return _Outcome("active", "it was given to init")
             if getattr(instrumentor, "is_instrumented_by_opentelemetry", False):
                 return _Outcome("foreign", "it was active before")
-            instrumentor.instrument(tracer_provider=tracer_provider, **_arguments(entry))
+            hooks = cache_hooks(instrumentor, cache_prefixes)
+            instrumentor.instrument(tracer_provider=tracer_provider, **_arguments(entry), **hooks)
             applications = Applications(instrumentor, tracer_provider)
     except Exception as error:  # somebody else's
         conflict = getattr(error, "conflict", None)
@@ -276,7 +291,7 @@ def _instrument(entry: _Entry, own: Iterable[Instrumentor], tracer_provider: Tra
         return _failed(entry.name, "it failed", error)
     if not getattr(instrumentor, "is_instrumented_by_opentelemetry", True):
         return _Outcome("refused", "it refused, and logged why")
-    return _Outcome("active", ours=_Active(entry.name, instrumentor, applications))
+    return _Outcome("active", ours=_Active(entry.name, instrumentor, applications, hooks))
 
 
 def _arguments(entry: _Entry) -> Payload:

@@ -30,7 +30,7 @@ from bridge._internal.options import Options
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG, SPAN_KEY
 from bridge._internal.propagation.trace_link import link_of
 from bridge._internal.sampling.upstream import RemoteSpan, Upstream, upstream_from_w3c
-from bridge._internal.semantics.inference import outgoing_url
+from bridge._internal.semantics.urls import outgoing_url
 from bridge._internal.tracing.light_spans import FoldedSpan, NoOpSpan, UnsampledSpan
 from bridge._internal.tracing.segment import segment_of
 from bridge._internal.tracing.segment_parent import segment_parent_in

@@ -1,51 +1,22 @@
-"""Semantics: what a span means to Sentry: op, description, source, status, by both semantic conventions."""
+"""Semantics: what a span means to Sentry: op, description and source, by both semantic conventions.
+
+The order of the rules is the rule: a span that is several things at once is the most specific one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import SpanKind
 
-from bridge._internal.secret_names import FILTERED, is_secret_name
+from bridge._internal.semantics import caches, cloud, gen_ai
+from bridge._internal.semantics.attributes import first_text, text
+from bridge._internal.semantics.routes import of_method, readable_route
+from bridge._internal.semantics.urls import clean_url, outgoing_url, split, target_path, url_path
 
-_URL_ATTRIBUTES = ("url.full", "http.url")
-
-_HTTP_STATUS = {
-    400: "invalid_argument",
-    401: "unauthenticated",
-    403: "permission_denied",
-    404: "not_found",
-    409: "already_exists",
-    413: "failed_precondition",
-    429: "resource_exhausted",
-    499: "cancelled",
-    501: "unimplemented",
-    503: "unavailable",
-    504: "deadline_exceeded",
-}
-_GRPC_STATUS = (
-    "ok",
-    "cancelled",
-    "unknown_error",
-    "invalid_argument",
-    "deadline_exceeded",
-    "not_found",
-    "already_exists",
-    "permission_denied",
-    "resource_exhausted",
-    "failed_precondition",
-    "aborted",
-    "out_of_range",
-    "unimplemented",
-    "internal_error",
-    "unavailable",
-    "data_loss",
-    "unauthenticated",
-)
-_CANONICAL = frozenset(_GRPC_STATUS)
-_GRPC_CODES = {name.removesuffix("_error").upper(): code for code, name in enumerate(_GRPC_STATUS)}
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeAlias
 
 
 class Semantics(NamedTuple):
@@ -56,215 +27,254 @@ class Semantics(NamedTuple):
     source: str
 
 
-def infer(name: str, kind: SpanKind, attributes: Mapping[str, Any], *, custom_name: bool = False) -> Semantics:
-    """Return op, description and source of a span. What was given explicitly wins, a custom name too."""
-    if not attributes:
+def infer(
+    name: str, kind: SpanKind, attributes: Mapping[str, Any], *, scope: str = "", custom_name: bool = False
+) -> Semantics:
+    """Return op, description and source of a span; `scope` is the name of its instrumentation scope.
+
+    What was given explicitly wins, a custom name too.
+    """
+    if not attributes and scope not in _OPS_OF_SCOPES and scope not in _GRAPHQL_SCOPES:
         return Semantics(None, name, "custom")
-    found = _inferred(name, kind, attributes)
-    explicit_name = _text(attributes.get("sentry.custom_span_name"))
-    op = _text(attributes.get("sentry.op")) or found.op
+    found = _inferred(name, kind, attributes, scope)
+    explicit_name = text(attributes.get("sentry.custom_span_name"))
+    op = text(attributes.get("sentry.op")) or found.op
     if explicit_name or custom_name:
         found = Semantics(op, explicit_name or name, "custom")
-    return Semantics(op, found.description, _text(attributes.get("sentry.source")) or found.source)
+    return Semantics(op, found.description, text(attributes.get("sentry.source")) or found.source)
 
 
-def _inferred(name: str, kind: SpanKind, attributes: Mapping[str, Any]) -> Semantics:
-    method = _first(attributes, "http.request.method", "http.method")
-    if method:
-        return _http(name, kind, attributes, method)
-    if kind is SpanKind.SERVER and _first(attributes, "url.scheme", "http.scheme") in _WEBSOCKET_SCHEMES:
-        return _websocket(name, attributes)
-    if _first(attributes, "db.system.name", "db.system") and not str(attributes.get("sentry.op", "")).startswith(
-        "cache."
-    ):
-        return Semantics("db", _first(attributes, "db.query.text", "db.statement") or name, "task")
-    if _first(attributes, "rpc.system", "rpc.system.name", "rpc.service"):
-        return Semantics("rpc", name, "route")
-    if _first(attributes, "messaging.system"):
-        return Semantics(_messaging_op(kind, attributes), name, "route")
-    if _first(attributes, "celery.action"):  # its instrumentation names no messaging system
-        return Semantics(_messaging_op(kind, attributes), name, "task")
-    trigger = _first(attributes, "faas.trigger")
-    if trigger:
-        return Semantics(trigger, name, "route")
-    return Semantics(None, name, "custom")
+def _inferred(name: str, kind: SpanKind, attributes: Mapping[str, Any], scope: str) -> Semantics:
+    rules = {_TRIGGERS[key] for key in _TRIGGERS.keys() & attributes.keys()}
+    if scope in _GRAPHQL_SCOPES:
+        rules.add(_RULES.index(_graphql))
+    for number in sorted(rules):
+        found = _RULES[number](name, kind, attributes)
+        if found is not None:
+            return found
+    ops = _OPS_OF_SCOPES.get(scope)
+    return Semantics(None if ops is None else ops.get(name, ops[""]), name, "custom")
 
+
+# Model Context Protocol: https://opentelemetry.io/docs/specs/semconv/gen-ai/mcp/
+
+_FROM_SERVERS = ("message", "progress", "resources/", "tools/", "prompts/", "elicitation/", "tasks/")
+
+
+def _mcp(name: str, kind: SpanKind, attributes: Mapping[str, Any]) -> Semantics | None:
+    method = first_text(attributes, "mcp.method.name")
+    if not method:
+        return None
+    if method.startswith("notifications/"):
+        return Semantics(f"mcp.notification.{_direction(method, kind)}", method, "route")
+    if kind is not SpanKind.SERVER:
+        return None  # a call of a tool is one of generative AI, any other call is what the rest says
+    target = first_text(
+        attributes, "gen_ai.tool.name", "mcp.tool.name", "gen_ai.prompt.name", "mcp.prompt.name", "mcp.resource.uri"
+    )
+    return Semantics("mcp.server", f"{method} {target}" if target else method, "route")
+
+
+def _direction(method: str, kind: SpanKind) -> str:
+    """Return which way a notification goes: to the server that handles it, else as its name says."""
+    if kind is SpanKind.SERVER:
+        return "client_to_server"
+    if kind is SpanKind.CONSUMER or method.removeprefix("notifications/").startswith(_FROM_SERVERS):
+        return "server_to_client"
+    return "client_to_server"
+
+
+def _gen_ai(name: str, kind: SpanKind, attributes: Mapping[str, Any]) -> Semantics | None:
+    operation = gen_ai.operation(attributes)
+    return Semantics(f"gen_ai.{operation}", name, "custom") if operation else None
+
+
+# GraphQL: OpenTelemetry's names, and those of Strawberry and Ariadne, which have none of them.
+
+_GRAPHQL_SCOPES = frozenset({"strawberry", "ariadne"})
+_GRAPHQL_TYPES = frozenset({"query", "mutation", "subscription"})
+_GRAPHQL_STEPS = {"parse": "parse", "validate": "validate", "execute": "execute", "resolve": "resolve"}
+_GRAPHQL_NAMES = (
+    ("GraphQL Query", "query"),
+    ("GraphQL Mutation", "mutation"),
+    ("GraphQL Subscription", "subscription"),
+    ("GraphQL Pars", "parse"),
+    ("GraphQL Validat", "validate"),
+    ("GraphQL Resolv", "resolve"),
+    ("GraphQL Operation", "query"),
+    ("resolve sync", "resolve"),
+    ("resolve async", "resolve"),
+)
+
+
+def _graphql(name: str, kind: SpanKind, attributes: Mapping[str, Any]) -> Semantics | None:
+    told = first_text(attributes, "graphql.operation.type").lower()
+    step = told if told in _GRAPHQL_TYPES else _GRAPHQL_STEPS.get(first_text(attributes, "graphql.processing.type"), "")
+    if not step and "graphql.path" in attributes:
+        step = "resolve"
+    if not step:
+        step = next((op for prefix, op in _GRAPHQL_NAMES if name.startswith(prefix)), "")
+    return Semantics(f"graphql.{step}", name, "custom") if step else None
+
+
+def _cache(name: str, kind: SpanKind, attributes: Mapping[str, Any]) -> Semantics | None:
+    keys = caches.keys_of(attributes)
+    return Semantics(caches.cache_op(attributes), ", ".join(keys) or name, "task")
+
+
+# Databases.
+
+_REDIS = frozenset({"redis", "valkey"})
+_COMMAND_STATEMENTS = frozenset({"mongodb"})
+_OPERATIONS = ("db.operation.name", "db.operation")
+_COLLECTIONS = ("db.collection.name", "db.mongodb.collection", "db.sql.table", "db.cassandra.table")
+
+
+def _db(name: str, kind: SpanKind, attributes: Mapping[str, Any]) -> Semantics | None:
+    system = first_text(attributes, "db.system.name", "db.system")
+    if not system or str(attributes.get("sentry.op", "")).startswith("cache."):
+        return None
+    return Semantics("db.redis" if system in _REDIS else "db", _query(name, system, attributes), "task")
+
+
+def _query(name: str, system: str, attributes: Mapping[str, Any]) -> str:
+    statement = query_text(attributes, system)
+    if statement:
+        return statement
+    return query_summary(attributes, system) or name
+
+
+def query_text(attributes: Mapping[str, Any], system: str) -> str:
+    """Return the text of a query. What PyMongo's instrumentation calls the statement is the name of a command."""
+    statement = first_text(attributes, "db.query.text", "db.statement")
+    return "" if system in _COMMAND_STATEMENTS and " " not in statement else statement
+
+
+def query_summary(attributes: Mapping[str, Any], system: str) -> str:
+    """Return what a query does in few words, else the empty text: its summary, or operation and collection."""
+    summary = first_text(attributes, "db.query.summary")
+    if summary:
+        return summary
+    operation, collection = first_text(attributes, *_OPERATIONS), first_text(attributes, *_COLLECTIONS)
+    if not operation and system in _COMMAND_STATEMENTS:
+        operation = first_text(attributes, "db.query.text", "db.statement").partition(" ")[0]
+    return f"{operation} {collection}" if operation and collection else ""
+
+
+# Messages.
+
+_MESSAGING_OPS = {
+    **dict.fromkeys(("publish", "send", "enqueue"), "queue.publish"),
+    "create": "queue.create",
+    **dict.fromkeys(("receive", "poll"), "queue.receive"),
+    **dict.fromkeys(("process", "deliver", "consume"), "queue.process"),
+    **dict.fromkeys(("settle", "ack", "nack", "reject", "complete", "abandon", "commit"), "queue.settle"),
+}
+_MESSAGING_KINDS = {SpanKind.PRODUCER: "queue.publish", SpanKind.CONSUMER: "queue.process"}
+_MESSAGING_OPERATIONS = ("messaging.operation.type", "messaging.operation", "messaging.operation.name")
+
+
+def _messaging(name: str, kind: SpanKind, attributes: Mapping[str, Any]) -> Semantics | None:
+    if "celery.action" in attributes:
+        return Semantics(_messaging_op(kind, attributes), first_text(attributes, "celery.task_name") or name, "task")
+    if not first_text(attributes, "messaging.system") and not cloud.queue_op(attributes):
+        return None
+    return Semantics(_messaging_op(kind, attributes), name, "route")
+
+
+def _messaging_op(kind: SpanKind, attributes: Mapping[str, Any]) -> str:
+    named = [text(attributes.get(key)).lower() for key in _MESSAGING_OPERATIONS]
+    op = next((_MESSAGING_OPS[operation] for operation in named if operation in _MESSAGING_OPS), "")
+    if op:
+        return op
+    op = cloud.queue_op(attributes)
+    return op or ("message" if any(named) else _MESSAGING_KINDS.get(kind, "message"))
+
+
+# HTTP and remote calls.
 
 _HTTP_OPS = {SpanKind.SERVER: "http.server", SpanKind.CLIENT: "http.client"}
 
 
-def _http(name: str, kind: SpanKind, attributes: Mapping[str, Any], method: str) -> Semantics:
-    op = _HTTP_OPS.get(kind, "http")
-    route = _first(attributes, "http.route")
+def _http(name: str, kind: SpanKind, attributes: Mapping[str, Any]) -> Semantics | None:
+    method, route = first_text(attributes, "http.request.method", "http.method"), first_text(attributes, "http.route")
+    if not method and (not route or kind is not SpanKind.INTERNAL):
+        return None
+    if method == "_OTHER":
+        method = first_text(attributes, "http.request.method_original") or "HTTP"
+    if kind is SpanKind.CLIENT:
+        return _http_client(name, attributes, method)
+    op = "http.server" if route and kind is SpanKind.INTERNAL else _HTTP_OPS.get(kind, "http")
     if route:
-        return Semantics(op, f"{method} {route}", "route")
-    if kind is not SpanKind.CLIENT:
-        path = _target_path(attributes)
-        if path:
-            return Semantics(op, f"{method} {path}", "route" if path == "/" else "url")
-    url = outgoing_url(attributes)
-    if url:
-        cleaned = clean_url(url)
-        path = _split(cleaned).path
-        return Semantics(op, f"{method} {cleaned}", "route" if path == "/" else "url")
-    path = _target_path(attributes)
+        return Semantics(op, of_method(method, route) if method else readable_route(route), "route")
+    path = target_path(attributes) or (url_path(attributes) if kind is SpanKind.SERVER else "")
     if path:
         return Semantics(op, f"{method} {path}", "route" if path == "/" else "url")
-    return Semantics(op, name, "custom")
+    if kind is SpanKind.SERVER:
+        return Semantics(op, name, "custom")
+    return _http_client(name, attributes, method)._replace(op=op)
+
+
+def _http_client(name: str, attributes: Mapping[str, Any], method: str) -> Semantics:
+    url = clean_url(outgoing_url(attributes) or "")
+    if "://" not in url:
+        return Semantics("http.client", name, "custom")
+    return Semantics("http.client", f"{method} {url}", "route" if split(url).path == "/" else "url")
+
+
+_RPC_KEYS = ("rpc.system.name", "rpc.system", "rpc.service")
+
+
+def _rpc(name: str, kind: SpanKind, attributes: Mapping[str, Any]) -> Semantics | None:
+    if not first_text(attributes, *_RPC_KEYS):
+        return None
+    return Semantics(cloud.object_op(attributes) or "rpc", name, "route")
 
 
 _WEBSOCKET_SCHEMES = ("ws", "wss")
 
 
-def _websocket(name: str, attributes: Mapping[str, Any]) -> Semantics:
-    route = _first(attributes, "http.route")
-    return Semantics("websocket.server", route or _target_path(attributes) or name, "route" if route else "url")
-
-
-def _target_path(attributes: Mapping[str, Any]) -> str:
-    target = _first(attributes, "url.path", "http.target")
-    return target.partition("?")[0].partition("#")[0] if target else ""
-
-
-_PUBLISH = frozenset({"publish", "send", "create", "enqueue"})
-_PROCESS = frozenset({"process", "receive", "deliver", "consume", "settle"})
-
-
-def _messaging_op(kind: SpanKind, attributes: Mapping[str, Any]) -> str:
-    operation = _first(attributes, "messaging.operation.type", "messaging.operation", "messaging.operation.name")
-    if operation in _PUBLISH or (not operation and kind is SpanKind.PRODUCER):
-        return "queue.publish"
-    if operation in _PROCESS or (not operation and kind is SpanKind.CONSUMER):
-        return "queue.process"
-    return "message"
-
-
-def status(code: StatusCode, description: str | None, attributes: Mapping[str, Any]) -> str:
-    """Return Sentry's status of a span from OpenTelemetry's, and from HTTP and gRPC codes."""
-    if code is StatusCode.OK:
-        return "ok"
-    from_codes = _status_of_codes(attributes)
-    if code is StatusCode.UNSET:
-        return from_codes or "ok"
-    if from_codes and from_codes != "ok":
-        return from_codes
-    return description if description in _CANONICAL else "internal_error"
-
-
-def _status_of_codes(attributes: Mapping[str, Any]) -> str | None:
-    http = http_status_code(attributes)
-    if http is not None:
-        return _status_of_http(http)
-    grpc = grpc_status_code(attributes)
-    if grpc is not None:
-        return _GRPC_STATUS[grpc] if 0 <= grpc < len(_GRPC_STATUS) else "unknown_error"
-    return None
-
-
-def grpc_status_code(attributes: Mapping[str, Any]) -> int | None:
-    """Return the status code of gRPC by either convention: a number, or in the newer one its name."""
-    code = _int(attributes.get("rpc.grpc.status_code"))
-    if code is not None:
-        return code
-    newer = attributes.get("rpc.response.status_code")
-    return _GRPC_CODES.get(newer) if newer in _GRPC_CODES else _int(newer)
-
-
-def _status_of_http(code: int) -> str | None:
-    if 100 <= code < 400:
-        return "ok"
-    if 400 <= code < 500:
-        return _HTTP_STATUS.get(code, "invalid_argument")
-    if 500 <= code < 600:
-        return _HTTP_STATUS.get(code, "internal_error")
-    return None
-
-
-def http_status_code(attributes: Mapping[str, Any]) -> int | None:
-    """Return the HTTP status code by either convention."""
-    for key in ("http.response.status_code", "http.status_code"):
-        code = _int(attributes.get(key))
-        if code is not None:
-            return code
-    return None
-
-
-def outgoing_url(attributes: Mapping[str, Any]) -> str | None:
-    """Return the URL of a request, by either convention, put together from its parts where it is not whole."""
-    whole = _first(attributes, *_URL_ATTRIBUTES)
-    if whole:
-        return whole
-    host = _first(attributes, "server.address", "net.peer.name", "http.host", "net.host.name")
-    if not host:
+def _websocket(name: str, kind: SpanKind, attributes: Mapping[str, Any]) -> Semantics | None:
+    if kind is not SpanKind.SERVER or first_text(attributes, "url.scheme", "http.scheme") not in _WEBSOCKET_SCHEMES:
         return None
-    scheme = _first(attributes, "url.scheme", "http.scheme") or "http"
-    port = _int(attributes.get("server.port", attributes.get("net.peer.port")))
-    path = _first(attributes, "url.path", "http.target") or ""
-    place = f"{host}:{port}" if port and ":" not in host and port not in (80, 443) else host
-    return f"{scheme}://{place}{path}"
+    route = first_text(attributes, "http.route")
+    place = readable_route(route) if route else target_path(attributes) or name
+    return Semantics("websocket.server", place, "route" if route else "url")
 
 
-def clean_url(url: str) -> str:
-    """Return a URL without credentials, query and fragment."""
-    parts = _split(url)
-    return urlunsplit((parts.scheme, _without_credentials(parts.netloc), parts.path, "", ""))
+def _faas(name: str, kind: SpanKind, attributes: Mapping[str, Any]) -> Semantics | None:
+    trigger = first_text(attributes, "faas.trigger")
+    return Semantics(trigger, name, "route") if trigger else None
 
 
-def scrub_url(url: str) -> str:
-    """Return a URL without its credentials, the rest as it is."""
-    parts = _split(url)
-    if "@" not in parts.netloc:
-        return url
-    return urlunsplit(parts._replace(netloc=_without_credentials(parts.netloc)))
+# What instrumentations that set no attributes of their own do.
+_OPS_OF_SCOPES = {
+    "opentelemetry.instrumentation.jinja2": {"": "template.render"},
+    "opentelemetry.instrumentation.asyncio": {"": "function"},
+    "fastapi": {"": "function", "fastapi.serialization": "serialize"},
+}
+"""Instrumentation scope -> span name -> op; the empty name stands for all others."""
 
+if TYPE_CHECKING:
+    Rule: TypeAlias = Callable[[str, SpanKind, Mapping[str, Any]], Semantics | None]
 
-def _without_credentials(netloc: str) -> str:
-    return netloc.rpartition("@")[2]
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return SplitResult("", "", url.partition("?")[0].partition("#")[0].rpartition("@")[2], "", "")
-
-
-_PLAIN = frozenset({str, int, float, bool})
-
-
-def clean_attributes(attributes: Mapping[str, Any], *, send_default_pii: bool) -> dict[str, Any]:
-    """Return attributes as they are sent: URLs without credentials, secrets filtered, sequences as lists."""
-    cleaned: dict[str, Any] = {}
-    for key, value in attributes.items():
-        if not send_default_pii and is_secret_name(str(key)):
-            cleaned[key] = FILTERED
-        elif key in _URL_ATTRIBUTES and isinstance(value, str):
-            cleaned[key] = scrub_url(value)
-        elif type(value) in _PLAIN:  # most are, and asking for an abstract class costs ten times as much
-            cleaned[key] = value
-        else:
-            cleaned[key] = list(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else value
-    return cleaned
-
-
-def _first(attributes: Mapping[str, Any], *keys: str) -> str:
-    """Return the first of these attributes that is a text and not empty."""
-    for key in keys:
-        value = attributes.get(key)
-        if value and isinstance(value, str):
-            return value
-    return ""
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _int(value: Any) -> int | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
-        return int(value)
-    return None
+_RULES: tuple[Rule, ...] = (_mcp, _gen_ai, _graphql, _cache, _db, _messaging, _http, _rpc, _websocket, _faas)
+# Attributes that a rule is asked for; a span has one or two of them.
+_TRIGGERS = {
+    key: number
+    for number, keys in enumerate(
+        (
+            ("mcp.method.name",),
+            (gen_ai.OPERATION, "openinference.span.kind", "traceloop.span.kind", "llm.request.type"),
+            ("graphql.operation.type", "graphql.processing.type", "graphql.path", "component"),
+            (caches.KEY, caches.OPERATION, caches.HIT),
+            ("db.system.name", "db.system"),
+            ("messaging.system", "celery.action", "rpc.method", "aws.operation_name"),
+            ("http.request.method", "http.method", "http.route"),
+            _RPC_KEYS,
+            ("url.scheme", "http.scheme"),
+            ("faas.trigger",),
+        )
+    )
+    for key in keys
+}

@@ -21,6 +21,7 @@ from bridge._internal.delivery.worker import Worker
 from bridge._internal.foreign.adopted_span import finished_spans
 from bridge._internal.guard import guard
 from bridge._internal.semantics.inference import infer
+from bridge._internal.semantics.privacy import Privacy
 from bridge._internal.sentry_sdk import private
 from bridge._internal.sentry_sdk.companions import Sent, SentrySdkSegment, behind, is_companion, own_span_of
 from bridge._internal.sentry_sdk.scopes import SharedIsolation, SharedScopes
@@ -51,6 +52,11 @@ class RootFacts:
         thread = threading.current_thread()
         self.thread = {"thread.id": str(thread.ident), "thread.name": thread.name}
         self.profile: Any = None
+
+
+def _payload_options(options: Mapping[str, Any]) -> PayloadOptions:
+    """Return what may leave by sentry-sdk's options."""
+    return PayloadOptions(privacy=Privacy(send_default_pii=bool(options.get("send_default_pii"))))
 
 
 class SentrySdkSink:
@@ -168,7 +174,7 @@ class SentrySdkSink:
             natives,
             event_id=sources.current.transaction_id(),
             layers=(),
-            options=PayloadOptions(send_default_pii=bool(sdk.options.get("send_default_pii"))),
+            options=_payload_options(sdk.options),
         )
         for key in _SAID_BY_THEM:
             event.pop(key, None)
@@ -204,7 +210,7 @@ class SentrySdkSink:
         sdk = scopes.client
         if not sdk.is_active():
             return reasons.NETWORK_ERROR
-        options = PayloadOptions(send_default_pii=bool(sdk.options.get("send_default_pii")))
+        options = _payload_options(sdk.options)
         shared = segment_attributes(root, layers=(), options=options) if common is None else common
         told = private.SegmentOfSpan(dict(segment.dsc()))
         with scopes.in_force():
@@ -267,5 +273,4 @@ class RecordedSpan:
 
     def to_json(self) -> dict[str, Any]:
         """Return what is sent."""
-        pii = bool(sentry_sdk.get_client().options.get("send_default_pii"))
-        return span_payload(self._span, PayloadOptions(send_default_pii=pii))
+        return span_payload(self._span, _payload_options(sentry_sdk.get_client().options))

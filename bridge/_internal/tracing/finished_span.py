@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -55,6 +55,12 @@ class FinishedSpan(Protocol):
     def origin(self) -> str: ...
     @property
     def custom_name(self) -> bool: ...
+    @property
+    def is_manual(self) -> bool: ...
+    @property
+    def thread(self) -> tuple[int, str] | None: ...
+    @property
+    def user_attributes(self) -> Collection[str]: ...
     def transaction_name(self) -> str | None: ...
 
 

@@ -266,6 +266,8 @@ class Tracer(SdkTracer):
             if origin is not None:
                 span.origin = origin
                 span.custom_name = True
+                if attributes:
+                    span.user_attributes = attributes
             if links and not span._has_links:
                 span._links = span._make_links(links)
             if not record_exception:

@@ -107,6 +107,20 @@ def segment_of(span: object) -> Segment | None:
     return segment
 
 
+def note_thread(span: object) -> None:
+    """Note on a span the thread that runs, under our own name: it may be a span of another provider."""
+    vars(span)["_bridge_thread"] = threading.get_ident(), threading.current_thread().name
+
+
+class _StreamedSpans(list["EndedSpan"]):
+    """Finished spans that are sent by themselves, each with the thread that it ended in."""
+
+    def append(self, span: EndedSpan) -> None:
+        """Keep a span; called where it ends."""
+        note_thread(span)
+        super().append(span)
+
+
 class Segment:
     """One local root and all below it."""
 
@@ -162,6 +176,7 @@ class Segment:
             self._most = options.max_spans  # finished children that may wait
             if sink.streams_spans:
                 self._streams = True
+                self._finished = _StreamedSpans()
                 self._most = BATCH_SPANS - 1
 
     @property
@@ -280,6 +295,8 @@ class Segment:
         elif self._process != forking.generation:
             return
         elif span.is_local_root:
+            if self._streams:
+                note_thread(span)
             with self.lock:
                 self._has_ended = self._holders > 0
             if not self._has_ended:
@@ -316,7 +333,7 @@ class Segment:
         with self.lock:
             if self.abandoned:
                 return
-            finished, self._finished = self._finished, []
+            finished, self._finished = self._finished, type(self._finished)()
             self.closed = True
             self._block = None
             self._handed_over += 1 + len(finished) + self._overflow
@@ -334,6 +351,7 @@ class Segment:
         if self.sink is None:
             return
         if self._streams:
+            note_thread(span)
             self.sink.spans_ended(self, [span])
             return
         follower = self.follow_up(remembered_scopes(span))
@@ -346,7 +364,7 @@ class Segment:
         if not self._streams or self.sink is None:
             return
         with self.lock:
-            finished, self._finished = self._finished, []
+            finished, self._finished = self._finished, type(self._finished)()
             self._handed_over += len(finished)
         self.report_started()
         if finished:

@@ -31,14 +31,14 @@ from bridge._internal.otel_private import (
     shared_attributes,
     span_limits,
 )
-from bridge._internal.semantics.inference import infer
+from bridge._internal.semantics.names import head_name
 from bridge._internal.tracing.block_error import record_block_error
 from bridge._internal.tracing.error_origin import note_span_of_error
 from bridge._internal.tracing.lazy_traceback import LazyTraceback, is_plain
 from bridge._internal.tracing.segment_parent import SegmentSpanContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from contextvars import Token
     from threading import RLock
     from types import TracebackType
@@ -218,6 +218,7 @@ class LocalSpan(Span):
 
     _bridge_segment: Segment
     custom_name = False
+    user_attributes: Collection[str] = ()  # what the program set by hand, not through OpenTelemetry's API
     _flags: TraceFlags | None = None  # where they are not the segment's
     _parent_found: trace_api.Span | SpanContext | None
     _bridge_segment_parent: SegmentParent | None = None  # where it is not the parent that OpenTelemetry knows
@@ -250,6 +251,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
         __new__ = object.__new__
 
     origin = ORIGIN_NATIVE
+    _bridge_thread: tuple[int, str] | None = None  # where it ended, if it is streamed
     _tags: dict[str, Any] | None = None
     _measurements: dict[str, dict[str, float | str]] | None = None
     # What the SDK's constructor would have set on each span.
@@ -296,6 +298,16 @@ class RecordingSpan(LocalSpan, SdkSpan):
     @property
     def _lock(self) -> RLock:  # type: ignore[override]  # the SDK sets one on each span
         return self._bridge_segment.lock
+
+    @property
+    def thread(self) -> tuple[int, str] | None:
+        """Id and name of the thread that the span ended in, if it is streamed."""
+        return self._bridge_thread
+
+    @property
+    def is_manual(self) -> bool:
+        """Whether the program started the span by `start_span`."""
+        return self.origin != ORIGIN_NATIVE
 
     @property
     def trace_id(self) -> str:
@@ -375,6 +387,11 @@ class RecordingSpan(LocalSpan, SdkSpan):
         with self._bridge_segment.lock:
             if self._end_time is None:
                 self._measurements = {**(self._measurements or {}), name: {"value": value, "unit": unit}}
+
+    def set_data(self, key: str, value: Any) -> None:
+        """Set an attribute, under sentry-sdk's name for it; it is sent as it is."""
+        self.set_attribute(key, value)
+        self.user_attributes = {*self.user_attributes, key}
 
     def set_attribute(self, key: str, value: types.AttributeValue) -> None:
         """Set an attribute, as the SDK does."""
@@ -572,8 +589,7 @@ _MADE_WHEN_ASKED: Mapping[str, Callable[[RecordingSpan], object]] = {
 
 def transaction_name_of(span: SegmentRoot) -> str | None:
     """Return the name that a span's attributes tell; none while all that is known is a URL."""
-    found = infer(span.name, span.kind, span.attributes or {}, custom_name=span.custom_name)
-    return None if found.source == "url" else found.description
+    return head_name(span.name, span.kind, span.attributes or {}, custom_name=span.custom_name)
 
 
 def span_id_of(parent: trace_api.Span | SpanContext | None) -> int | None:

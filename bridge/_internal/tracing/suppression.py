@@ -10,7 +10,7 @@ from opentelemetry.trace import SpanKind
 
 from bridge._internal.context.context_values import attached
 from bridge._internal.otel_private import SUPPRESS_HTTP_INSTRUMENTATION_KEY, SUPPRESS_INSTRUMENTATION_KEY
-from bridge._internal.semantics.inference import outgoing_url
+from bridge._internal.semantics.urls import outgoing_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
