@@ -135,6 +135,38 @@ def _dd(module: str, name: str) -> Any:
 
 
 @check(
+    "apm-headers",
+    WARNING,
+    fix="Switch its distributed tracing, or its instrumentation, off; or let it be the only one that traces.",
+)
+def apm_headers(live: Live) -> Iterator[Finding]:
+    """Elastic APM or New Relic is active: it writes a `traceparent` of its own into outgoing requests."""
+    for name in (_elastic_apm(), _new_relic()) if live.client is not None else ():
+        if name is not None:
+            yield Finding(
+                f"{name} {installed_version(name) or ''} traces in the same process.",
+                "Requests carry a traceparent of its trace beside ours and a sentry-trace: the services that read them "
+                "must choose.",
+            )
+
+
+def _elastic_apm() -> str | None:
+    """Name elastic-apm if it writes headers. `base.CLIENT_SINGLETON`, `_instrumentation_singletons`, seen in 6.26."""
+    client = getattr(loaded("elasticapm.base"), "CLIENT_SINGLETON", None)
+    packages = getattr(loaded("elasticapm.instrumentation.register"), "_instrumentation_singletons", {})
+    is_active = any(getattr(one, "instrumented", False) for one in packages.values())
+    return "elastic-apm" if client is not None and is_active else None
+
+
+def _new_relic() -> str | None:
+    """Name newrelic if its agent monitors with distributed tracing. `core.config._settings`, seen in 14.1."""
+    settings = getattr(loaded("newrelic.core.config"), "_settings", None)
+    agent = getattr(getattr(loaded("newrelic.core.agent"), "Agent", None), "_instance", None)
+    traces = getattr(getattr(settings, "distributed_tracing", None), "enabled", False)
+    return "newrelic" if agent is not None and traces and getattr(settings, "monitor_mode", False) else None
+
+
+@check(
     "logfire-apart",
     WARNING,
     fix="Call logfire.configure() first and bridge.init() after it: its provider is adopted then.",
@@ -230,6 +262,7 @@ CHECKS: tuple[Check[Live], ...] = (
     sentry_sdk_propagator,
     sentry_sdk_headers,
     ddtrace_headers,
+    apm_headers,
     logfire_apart,
     other_provider,
     monkey_patched_late,
