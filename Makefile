@@ -7,8 +7,9 @@ OTEL ?=
 # Dependency groups of the tests.
 GROUPS_OF_TESTS ?= test contrib package frameworks
 ARGS ?=
+CORE := not neighbour and not programs and not suite
 
-.PHONY: demo test check docs bench clean
+.PHONY: demo test check lint core docs bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m bridge demo $(ARGS)
@@ -16,10 +17,17 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-tests
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/.installed-tests
+# The quick half, before each commit: under five minutes on two cores.
+check: lint core
+
+lint: $(VENV)/.installed-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# What needs no neighbour and starts no program for each claim, on all processors.
+core: $(VENV)/.installed-tests
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "$(CORE)" $(ARGS)
 
 # The site, into site/; a broken link or a page that is in no menu is a fault.
 docs: $(VENV)/.installed-docs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ForwardRef
 
 import pytest
 
@@ -90,6 +90,20 @@ def test_where_a_value_comes_from(arguments: dict[str, Any], environ: dict[str, 
 def test_every_option_is_checked_and_typed() -> None:
     """The table, the dataclass and what type checkers see of `init` have the same options."""
     assert set(ROWS) == set(Options.__dataclass_fields__) - {"sources"} == set(InitOptions.__annotations__) | {"dsn"}
+
+
+def test_type_checkers_see_the_types_of_the_table() -> None:
+    """Flags, numbers and lifecycles have one type in both; what is unset by default takes `None` in both."""
+    plain = {"bool", "int", "float", 'Literal["static", "stream", "none"]'}
+    for name, shown in InitOptions.__annotations__.items():
+        option = Options.__dataclass_fields__[name]
+        text = shown.__forward_arg__ if isinstance(shown, ForwardRef) else shown
+        assert (text in plain) == (option.type in plain), name
+        if option.type in plain:
+            assert text == option.type, name
+        elif option.default is None and text != "Any":
+            assert "None" in text, name
+            assert "None" in str(option.type), name
 
 
 def test_a_bad_variable_is_named() -> None:

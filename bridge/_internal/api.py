@@ -20,11 +20,11 @@ from bridge._internal.context.scope import (
     Scope,
     ScopeData,
     Scopes,
+    current_isolation_scope,
     current_scope,
     current_scopes,
     find_scopes,
     global_scope,
-    isolation_scope,
     with_scopes,
 )
 from bridge._internal.dsn import Dsn
@@ -335,7 +335,7 @@ def get_global_scope() -> Scope:
 
 def get_isolation_scope() -> Scope:
     """Return the isolation scope, shared by everything that runs for the current request or job."""
-    return isolation_scope()
+    return current_isolation_scope()
 
 
 def get_current_scope() -> Scope:
@@ -345,42 +345,42 @@ def get_current_scope() -> Scope:
 
 def set_tag(key: str, value: Any) -> None:
     """Set a tag on the isolation scope."""
-    isolation_scope().set_tag(key, value)
+    current_isolation_scope().set_tag(key, value)
 
 
 def set_tags(tags: Mapping[str, Any]) -> None:
     """Set tags on the isolation scope."""
-    isolation_scope().set_tags(tags)
+    current_isolation_scope().set_tags(tags)
 
 
 def set_user(user: Mapping[str, Any] | None) -> None:
     """Set the user on the isolation scope; `None` unsets."""
-    isolation_scope().set_user(user)
+    current_isolation_scope().set_user(user)
 
 
 def set_context(key: str, value: Mapping[str, Any]) -> None:
     """Set a named block of data on the isolation scope."""
-    isolation_scope().set_context(key, value)
+    current_isolation_scope().set_context(key, value)
 
 
 def set_extra(key: str, value: Any) -> None:
     """Set a value of the extra data on the isolation scope."""
-    isolation_scope().set_extra(key, value)
+    current_isolation_scope().set_extra(key, value)
 
 
 def set_level(level: str | None) -> None:
     """Set the level on the isolation scope."""
-    isolation_scope().set_level(level)
+    current_isolation_scope().set_level(level)
 
 
 def set_attribute(key: str, value: Any) -> None:
     """Set an attribute on the isolation scope."""
-    isolation_scope().set_attribute(key, value)
+    current_isolation_scope().set_attribute(key, value)
 
 
 def set_attributes(attributes: Mapping[str, Any]) -> None:
     """Set attributes on the isolation scope."""
-    isolation_scope().set_attributes(attributes)
+    current_isolation_scope().set_attributes(attributes)
 
 
 def add_breadcrumb(
@@ -404,7 +404,7 @@ def add_breadcrumb(
         "timestamp": timestamp,
     }
     given = {key: value for key, value in fields.items() if value is not None}
-    isolation_scope().add_breadcrumb(crumb, hint, **given)
+    current_isolation_scope().add_breadcrumb(crumb, hint, **given)
 
 
 # Capture.

@@ -52,19 +52,22 @@ def _dsn(text: str) -> Dsn:
 
 
 def _add_demo(commands: Commands) -> None:
-    demo = _command(commands, "demo", _demo, "two HTTP services, both APIs, one trace: prints the tree")
+    demo = _command(commands, "demo", _demo, "start two HTTP services that mix both APIs and print the resulting trace")
     demo.add_argument("--dsn", type=_dsn, help="send to this Sentry or Spotlight instead of a local receiver")
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from bridge._internal.demo.run import run_demo
+    from bridge._internal.demo.command import run_demo
 
     return run_demo(arguments.dsn)
 
 
 def _add_doctor(commands: Commands) -> None:
     doctor = _command(
-        commands, "doctor", _doctor, "what is live, what is wrong, how to mend it; exit code 1 on an error"
+        commands,
+        "doctor",
+        _doctor,
+        "reports what is active, what is misconfigured and how to fix it; exit code 1 on an error",
     )
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     doctor.add_argument("--send", action="store_true", help="send a test message and a test transaction to the DSN")
@@ -76,19 +79,19 @@ def _add_doctor(commands: Commands) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from bridge._internal.doctor.run import run_doctor
+    from bridge._internal.doctor.command import run_doctor
 
     return run_doctor(app=arguments.app, json=arguments.json, send=arguments.send)
 
 
 def _add_decode(commands: Commands) -> None:
-    decode = _command(commands, "decode", _decode, "explains trace headers, and where they disagree")
+    decode = _command(commands, "decode", _decode, "explain trace headers, and where they disagree")
     decode.add_argument(
         "headers",
         nargs="*",
         metavar="HEADER",
-        help="'sentry-trace: ...', 'baggage: ...', 'traceparent: ...', 'tracestate: ...', a bare value or a JSON "
-        "object; none, or '-': standard input, such as the output of curl -v or env",
+        help="'sentry-trace: ...', 'baggage: ...', 'traceparent: ...' or 'tracestate: ...'; "
+        "none, or '-': read standard input, such as the output of curl -v or env, or a JSON object",
     )
     decode.add_argument("--json", action="store_true", help="print JSON")
     decode.add_argument("--rate", type=float, help="the receiver's traces_sample_rate")
@@ -109,7 +112,9 @@ def _decode(arguments: argparse.Namespace) -> int:
 
 
 def _add_run(commands: Commands) -> None:
-    run = _command(commands, "run", _run, "run a program with everything set up by environment", prefix_chars=_NONE)
+    run = _command(
+        commands, "run", _run, "run a program with bridge set up from environment variables", prefix_chars=_NONE
+    )
     run.add_argument("program", nargs="*")
 
 

@@ -1,4 +1,4 @@
-"""What has locks, threads or sockets is told when the process forks."""
+"""Resets locks, threads and sockets when the process forks."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 
 if TYPE_CHECKING:
     import re
@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
 Hook = Callable[[dict[str, Any], dict[str, Any]], "dict[str, Any] | None"]
+Rule: TypeAlias = "str | re.Pattern[str] | Mapping[str, str | re.Pattern[str]]"
 TracesSampler = Callable[[dict[str, Any]], "float | bool | None"]
+
+
+class Instrumentor(Protocol):
+    """What OpenTelemetry's instrumentors have in common."""
+
+    def instrument(self, *, tracer_provider: TracerProvider | None = None, **options: Any) -> None:
+        """Instrument a library."""
+
+    def uninstrument(self) -> None:
+        """Leave the library as it was."""
 
 
 class InitOptions(TypedDict, total=False):
@@ -79,6 +90,10 @@ class InitOptions(TypedDict, total=False):
     strict_trace_continuation: bool
     """True or False. Also refuse to continue a trace if only one side says its organisation."""
 
+    trust_upstream: bool
+    """True or False. False is for a service that the public reaches: incoming headers decide nothing, each request is a
+    new trace, and its root is linked to the sender's span."""
+
     sample_rate: float
     """A number from 0.0 to 1.0. The share of errors and messages that are sent."""
 
@@ -104,7 +119,7 @@ class InitOptions(TypedDict, total=False):
     """A whole number of 0 or more. How many finished children a root keeps for its transaction; what is over is
     counted as `buffer_overflow`. No limit where spans are streamed."""
 
-    ignore_spans: Sequence[Any]
+    ignore_spans: Sequence[Rule]
     """A list or a tuple of strings, compiled patterns and mappings of name and op to those. Spans that one of the rules
     meets are not sent: a string is part of the name, a pattern is found in it, a mapping wants all that it names.
     Children of an ignored span become its parent's; an ignored root of a transaction takes all of it along."""

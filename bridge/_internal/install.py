@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import propagate
@@ -22,6 +23,7 @@ from bridge._internal.client import Client
 from bridge._internal.context.handoff import patch_threads, unpatch_threads
 from bridge._internal.context.propagation_context import continue_for_process
 from bridge._internal.context.runtime import SentryRuntimeContext
+from bridge._internal.foreign.adopted_tracer import adopt_tracers, release_tracers
 from bridge._internal.foreign.span_processor import (
     SentrySpanProcessor,
     remember_processor,
@@ -178,9 +180,13 @@ def _without_ours(propagator: TextMapPropagator) -> TextMapPropagator:
 
 
 def continue_environment(propagator: SentryPropagator) -> None:
-    """Continue what a parent process left in the environment, in everything that is no request of its own."""
+    """Continue what a parent process left in the environment, in everything that is no request of its own.
+
+    That is trusted, whatever is said of requests.
+    """
     carrier = environment_carrier(os.environ)
-    found = propagator.extract(carrier, Context()).get(SPAN_KEY) if carrier else None
+    trusting = SentryPropagator(propagator.wrapped, options=replace(propagator.options, trust_upstream=True))
+    found = trusting.extract(carrier, Context()).get(SPAN_KEY) if carrier else None
     continue_for_process(found if isinstance(found, RemoteSpan) else None)
 
 
@@ -219,8 +225,11 @@ def install_provider(options: Options, sink: SegmentSink | None, ours: SentrySam
             provider.configure(options, ours, sink)
         else:
             provider.configure(options, options.sampler, sink, ours if options.decides_twice else None)
-    elif remembered_processor(existing) or not sentry_processors(existing):
-        _add_sentry_processor(existing, options, sink, ours)
+    else:
+        if remembered_processor(existing) or not sentry_processors(existing):
+            _add_sentry_processor(existing, options, sink, ours)
+        for added in sentry_processors(existing):
+            adopt_tracers(existing, added)
     for processor in options.span_processors:
         _add_processor(existing, processor)
     set_ids(provider.id_generator if isinstance(provider, SdkTracerProvider) else None)
@@ -250,6 +259,7 @@ def _add_sentry_processor(provider: Any, options: Options, sink: SegmentSink | N
 
 def uninstall_provider(provider: trace_api.TracerProvider, options: Options, timeout_s: float) -> None:
     """Flush the processors that `init` added and take them off; our provider makes only unrecorded spans then."""
+    release_tracers(provider)
     for ours in sentry_processors(provider):
         if ours.serves_only(options):
             ours.turn_off()

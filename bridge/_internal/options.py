@@ -1,4 +1,4 @@
-"""Options: defaults, environment variables, validation. One row an option."""
+"""Options: one table of their types, defaults, checks and variables, and how it is read."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from bridge._internal.dsn import Dsn
 
@@ -19,76 +19,19 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.sampling import Sampler
     from opentelemetry.trace import TracerProvider
 
-    from bridge._internal.init_options import Hook, TracesSampler
+    from bridge._internal.init_options import Hook, Instrumentor, Rule, TracesSampler
+    from bridge._internal.payload import Data, Payload
 
 OUR_NAME = "bridge"
 """What OpenTelemetry's variables call our entry points."""
 INSTRUMENTATIONS_VARIABLE = "BRIDGE_INSTRUMENTATIONS"
 OTEL_TRACES_SAMPLER = "OTEL_TRACES_SAMPLER"
 _OTEL_TRACES_SAMPLER_ARG = "OTEL_TRACES_SAMPLER_ARG"
-TRACE_LIFECYCLES = ("static", "stream", "none")
+TraceLifecycle: TypeAlias = Literal["static", "stream", "none"]
+TRACE_LIFECYCLES: tuple[TraceLifecycle, ...] = ("static", "stream", "none")
+T = TypeVar("T")
+_ROW = "row"  # the key of an option's row in the metadata of its field
 DEFAULT_SPOTLIGHT_URL = "http://localhost:8969/stream"
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What `init` was told, validated; `InitOptions` says what each option means."""
-
-    dsn: Dsn | None = None
-    traces_sample_rate: float | None = None
-    traces_sampler: TracesSampler | None = None
-    sampler: Sampler | None = None
-    tracer_provider: TracerProvider | None = None
-    span_processors: Sequence[SpanProcessor] = ()
-    instrumentations: Sequence[Any] = ()  # instrumentors, and "auto" for all that are installed
-    resource: Resource | None = None
-    environment: str = "production"
-    release: str | None = None
-    dist: str | None = None
-    server_name: str | None = None
-    org_id: str | None = None
-    trace_propagation_targets: Sequence[str | re.Pattern[str]] | None = None
-    strict_trace_continuation: bool = False
-    sample_rate: float = 1.0
-    before_send: Hook | None = None
-    before_send_transaction: Hook | None = None
-    before_send_span: Callable[[dict[str, Any]], dict[str, Any]] | None = None
-    before_breadcrumb: Hook | None = None
-    max_breadcrumbs: int = 100
-    max_spans: int = 1000
-    ignore_spans: Sequence[Any] = ()
-    trace_lifecycle: Literal["static", "stream", "none"] = "static"
-    transport: Any = None
-    http_client: httpx.Client | None = None
-    send_client_reports: bool = True
-    send_default_pii: bool = False
-    shutdown_timeout: float = 2.0
-    spotlight: str | None = None
-    console: bool = False
-    patch_threads: bool = True
-    capture_span_exceptions: bool = False
-    debug: bool = False
-    sources: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def tracing_enabled(self) -> bool:
-        """Whether anything decides about spans; neither rate nor sampler set means tracing is off."""
-        return self.traces_sample_rate is not None or self.traces_sampler is not None or self.sampler is not None
-
-    @property
-    def decides_for_sentry(self) -> bool:
-        """Whether there is a rate or a sampler of Sentry's."""
-        return self.traces_sample_rate is not None or self.traces_sampler is not None
-
-    @property
-    def decides_twice(self) -> bool:
-        """Whether Sentry's rate or sampler decides beside another sampler that was given."""
-        return self.decides_for_sentry and self.sampler is not None
-
-    @property
-    def effective_org_id(self) -> str | None:
-        """The organisation: option `org_id`, else what the DSN's host says."""
-        return self.org_id or (self.dsn.org_id if self.dsn is not None else None)
 
 
 def _wrong(option: str, value: object, takes: str) -> ValueError:
@@ -154,13 +97,13 @@ def _callable(option: str, value: object) -> Any:
     return value
 
 
-def _sequence(option: str, value: object) -> Any:
+def _sequence(option: str, value: object) -> tuple[Any, ...]:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise _wrong(option, value, "a list or a tuple")
     return tuple(value)
 
 
-def _targets(option: str, value: object) -> Any:
+def _targets(option: str, value: object) -> Sequence[str | re.Pattern[str]]:
     for target in (targets := _sequence(option, value)):
         if not isinstance(target, str | re.Pattern):
             raise _wrong(option, target, "strings and compiled patterns")
@@ -176,18 +119,18 @@ def _with_method(*methods: str) -> Callable[[str, object], Any]:
     return check
 
 
-def _transport(option: str, value: object) -> Any:
+def _transport(option: str, value: object) -> object:
     if callable(value):
         return value
     return _with_method("send", "flush", "close")(option, value)
 
 
-def _processors(option: str, value: object) -> Any:
+def _processors(option: str, value: object) -> Sequence[SpanProcessor]:
     check = _with_method("on_start", "on_end", "shutdown", "force_flush")
     return tuple(check(option, processor) for processor in _sequence(option, value))
 
 
-def _instrumentations(option: str, value: object) -> Any:
+def _instrumentations(option: str, value: object) -> Sequence[Instrumentor | Literal["auto"]]:
     if value == "auto":
         return ("auto",)
     if isinstance(value, str):
@@ -200,13 +143,14 @@ def _anything(option: str, value: object) -> Any:
     return value
 
 
-def _lifecycle(option: str, value: object) -> Any:
-    if value not in TRACE_LIFECYCLES:
-        raise _wrong(option, value, f"one of {', '.join(TRACE_LIFECYCLES)}")
-    return value
+def _lifecycle(option: str, value: object) -> TraceLifecycle:
+    for lifecycle in TRACE_LIFECYCLES:
+        if value == lifecycle:
+            return lifecycle
+    raise _wrong(option, value, f"one of {', '.join(TRACE_LIFECYCLES)}")
 
 
-def _rules(option: str, value: object) -> Any:
+def _rules(option: str, value: object) -> Sequence[Rule]:
     for rule in (rules := _sequence(option, value)):
         parts = rule.items() if isinstance(rule, Mapping) else [("name", rule)]
         if not all(key in ("name", "op") and isinstance(part, str | re.Pattern) for key, part in parts):
@@ -223,49 +167,94 @@ def _spotlight(option: str, value: object) -> str | None:
     return DEFAULT_SPOTLIGHT_URL if _flag(option, value) else None
 
 
+def _org_id(option: str, value: object) -> str:
+    return _text(option, str(value) if isinstance(value, int) else value)
+
+
 @dataclass(frozen=True, slots=True)
 class OptionRow:
     """How one option is read: its check, and the variables that stand in for it, first one wins."""
 
-    check: Callable[[str, object], Any]
-    environment: tuple[str, ...] = ()
+    check: Callable[[str, object], object]
+    environment: tuple[str, ...]
+
+
+def _option(default: T, check: Callable[[str, object], T], *variables: str) -> T:
+    """Make a row of the table `Options`; the type, the default and what the check returns agree."""
+    return field(default=default, metadata={_ROW: OptionRow(check, variables)})
+
+
+# ruff: noqa: RUF009 - `_option` makes a field, as `dataclasses.field` does
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options in force, and the table of all there are: type, default, check and variables.
+
+    `InitOptions` says what each one means.
+    """
+
+    dsn: Dsn | None = _option(None, _dsn, "SENTRY_DSN")
+    traces_sample_rate: float | None = _option(None, _rate, "SENTRY_TRACES_SAMPLE_RATE")
+    traces_sampler: TracesSampler | None = _option(None, _callable)
+    sampler: Sampler | None = _option(None, _with_method("should_sample"))
+    tracer_provider: TracerProvider | None = _option(None, _with_method("get_tracer"))
+    span_processors: Sequence[SpanProcessor] = _option((), _processors)
+    # Instrumentors, and "auto" for all that are installed.
+    instrumentations: Sequence[Instrumentor | Literal["auto"]] = _option(
+        (), _instrumentations, INSTRUMENTATIONS_VARIABLE
+    )
+    resource: Resource | None = _option(None, _anything)
+    environment: str = _option("production", _text, "SENTRY_ENVIRONMENT")
+    release: str | None = _option(None, _text, "SENTRY_RELEASE")
+    dist: str | None = _option(None, _text)
+    server_name: str | None = _option(None, _text)
+    org_id: str | None = _option(None, _org_id)
+    trace_propagation_targets: Sequence[str | re.Pattern[str]] | None = _option(None, _targets)
+    strict_trace_continuation: bool = _option(False, _flag)
+    trust_upstream: bool = _option(True, _flag)
+    sample_rate: float = _option(1.0, _rate)
+    before_send: Hook | None = _option(None, _callable)
+    before_send_transaction: Hook | None = _option(None, _callable)
+    before_send_span: Callable[[Payload], Payload] | None = _option(None, _callable)
+    before_breadcrumb: Hook | None = _option(None, _callable)
+    max_breadcrumbs: int = _option(100, _count)
+    max_spans: int = _option(1000, _count)
+    ignore_spans: Sequence[Rule] = _option((), _rules)
+    trace_lifecycle: Literal["static", "stream", "none"] = _option("static", _lifecycle, "SENTRY_TRACE_LIFECYCLE")
+    transport: object = _option(None, _transport)
+    http_client: httpx.Client | None = _option(None, _with_method("send", "close"))
+    send_client_reports: bool = _option(True, _flag)
+    send_default_pii: bool = _option(False, _flag)
+    shutdown_timeout: float = _option(2.0, _seconds)
+    spotlight: str | None = _option(None, _spotlight, "SENTRY_SPOTLIGHT")
+    console: bool = _option(False, _flag, "BRIDGE_CONSOLE")
+    patch_threads: bool = _option(True, _flag)
+    capture_span_exceptions: bool = _option(False, _flag, "BRIDGE_CAPTURE_SPAN_EXCEPTIONS")
+    debug: bool = _option(False, _flag, "SENTRY_DEBUG")
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def tracing_enabled(self) -> bool:
+        """Whether anything decides about spans; neither rate nor sampler set means tracing is off."""
+        return self.traces_sample_rate is not None or self.traces_sampler is not None or self.sampler is not None
+
+    @property
+    def decides_for_sentry(self) -> bool:
+        """Whether there is a rate or a sampler of Sentry's."""
+        return self.traces_sample_rate is not None or self.traces_sampler is not None
+
+    @property
+    def decides_twice(self) -> bool:
+        """Whether Sentry's rate or sampler decides beside another sampler that was given."""
+        return self.decides_for_sentry and self.sampler is not None
+
+    @property
+    def effective_org_id(self) -> str | None:
+        """The organisation: option `org_id`, else what the DSN's host says."""
+        return self.org_id or (self.dsn.org_id if self.dsn is not None else None)
 
 
 ROWS: Mapping[str, OptionRow] = {
-    "dsn": OptionRow(_dsn, ("SENTRY_DSN",)),
-    "traces_sample_rate": OptionRow(_rate, ("SENTRY_TRACES_SAMPLE_RATE",)),
-    "traces_sampler": OptionRow(_callable),
-    "sampler": OptionRow(_with_method("should_sample")),
-    "tracer_provider": OptionRow(_with_method("get_tracer")),
-    "span_processors": OptionRow(_processors),
-    "instrumentations": OptionRow(_instrumentations, (INSTRUMENTATIONS_VARIABLE,)),
-    "resource": OptionRow(_anything),
-    "environment": OptionRow(_text, ("SENTRY_ENVIRONMENT",)),
-    "release": OptionRow(_text, ("SENTRY_RELEASE",)),
-    "dist": OptionRow(_text),
-    "server_name": OptionRow(_text),
-    "org_id": OptionRow(lambda option, value: _text(option, str(value) if isinstance(value, int) else value)),
-    "trace_propagation_targets": OptionRow(_targets),
-    "strict_trace_continuation": OptionRow(_flag),
-    "sample_rate": OptionRow(_rate),
-    "before_send": OptionRow(_callable),
-    "before_send_transaction": OptionRow(_callable),
-    "before_send_span": OptionRow(_callable),
-    "before_breadcrumb": OptionRow(_callable),
-    "max_breadcrumbs": OptionRow(_count),
-    "max_spans": OptionRow(_count),
-    "ignore_spans": OptionRow(_rules),
-    "trace_lifecycle": OptionRow(_lifecycle, ("SENTRY_TRACE_LIFECYCLE",)),
-    "transport": OptionRow(_transport),
-    "http_client": OptionRow(_with_method("send", "close")),
-    "send_client_reports": OptionRow(_flag),
-    "send_default_pii": OptionRow(_flag),
-    "shutdown_timeout": OptionRow(_seconds),
-    "spotlight": OptionRow(_spotlight, ("SENTRY_SPOTLIGHT",)),
-    "console": OptionRow(_flag, ("BRIDGE_CONSOLE",)),
-    "patch_threads": OptionRow(_flag),
-    "capture_span_exceptions": OptionRow(_flag, ("BRIDGE_CAPTURE_SPAN_EXCEPTIONS",)),
-    "debug": OptionRow(_flag, ("SENTRY_DEBUG",)),
+    option.name: option.metadata[_ROW] for option in fields(Options) if _ROW in option.metadata
 }
 
 # What OpenTelemetry's resource says where neither an argument nor a Sentry variable did.
@@ -275,14 +264,14 @@ RESOURCE_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Options:
+def resolve(arguments: Data, environ: Mapping[str, str] | None = None) -> Options:
     """Make `Options` of `init`'s arguments, then `SENTRY_*`, then `OTEL_*`, then defaults.
 
     An argument that is `None` and a variable that is empty count as unset. Raises `TypeError` for an option that
     does not exist, naming the nearest one, and `ValueError` for a value that cannot be used.
     """
     environ = os.environ if environ is None else environ
-    values: dict[str, Any] = {}
+    values: Payload = {}
     sources: dict[str, str] = {}
     for name in arguments:
         if name not in ROWS:

@@ -60,7 +60,6 @@ __all__ = [
     "exporter_url",
     "freeze",
     "global_tracer_provider",
-    "is_disabled",
     "is_shut_down_at_exit",
     "processors_within",
     "record_end_metrics",
@@ -229,11 +228,6 @@ def tracers(provider: Any) -> tuple[Any, ...] | None:
     """
     known = getattr(sdk_provider(provider), "_tracers", None)
     return tuple(dict(known).values()) if isinstance(known, dict) else None
-
-
-def is_disabled(provider: Any) -> bool:
-    """Tell whether an SDK provider was made with `OTEL_SDK_DISABLED`. `_disabled`, seen in 1.40 to 1.45."""
-    return bool(getattr(sdk_provider(provider), "_disabled", False))
 
 
 def is_shut_down_at_exit(provider: Any) -> bool:

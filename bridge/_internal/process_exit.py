@@ -25,7 +25,7 @@ def close_at_exit(close: Close) -> None:
 
 
 def _guarded(util: ModuleType, close: Close) -> None:
-    with guard("process", "children of multiprocessing cannot be told to send what they recorded"):
+    with guard("process", "children of multiprocessing cannot be made to send what they recorded"):
         _in_children(util, close)
 
 

@@ -1,6 +1,6 @@
-"""What users' tests import: a client that keeps what it would have sent, whole trees to compare, ids and a clock.
+"""Test helpers: a client that keeps what it would send, span trees to compare, sequential ids and a manual clock.
 
-With pytest the fixture `bridge_capture` is there without an import (`bridge.pytest_plugin`).
+With pytest, the fixture `bridge_capture` is available without an import (`bridge.pytest_plugin`).
 """
 
 from bridge.testing.clock import ManualClock

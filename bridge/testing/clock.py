@@ -1,4 +1,4 @@
-"""A clock that stands still until a test moves it."""
+"""A clock that stands still until a test advances it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 class ManualClock:
-    """Tells the same time until `advance` is called; for `capture(clock=...)`, or wherever nanoseconds are told."""
+    """Returns the same time until `advance` is called; for `capture(clock=...)` and other clocks in nanoseconds."""
 
     def __init__(self, start: datetime = _START) -> None:
-        """`start` must have a time zone; a `ValueError` says so."""
+        """Start at `start`, which must have a time zone, or `ValueError` is raised."""
         if start.tzinfo is None:
             raise ValueError("ManualClock: start needs a time zone, such as datetime(2026, 1, 1, tzinfo=timezone.utc)")
         self._lock = threading.Lock()  # protects _now_ns
@@ -34,14 +34,14 @@ class ManualClock:
         return self._now_ns
 
     def advance(self, seconds: float) -> None:
-        """Move on; whatever starts or ends from now on does so that much later."""
+        """Advance the clock; spans that start or end afterwards do so that much later."""
         with self._lock:
             self._now_ns += round(seconds * 1_000_000_000)
 
 
 @contextmanager
-def going_by(clock: Callable[[], int] | None) -> Iterator[None]:
-    """Let spans, events and breadcrumbs be dated by a clock for a block; `None` changes nothing."""
+def use_clock(clock: Callable[[], int] | None) -> Iterator[None]:
+    """Use a clock for spans, events and breadcrumbs within the block; `None` changes nothing."""
     if clock is None:
         yield
         return

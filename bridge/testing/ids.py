@@ -1,4 +1,4 @@
-"""Ids in sequence, and the order in which spans started."""
+"""Sequential ids, and the order in which spans started."""
 
 from __future__ import annotations
 
@@ -45,32 +45,32 @@ class SequentialIds(IdGenerator):
         return number << 64 | number * _STEP % _RANGE
 
     def is_trace_id_random(self) -> bool:
-        """Whether samplers may go by the trace id: they may."""
+        """Return `True`: samplers may use the trace id's random bits."""
         return True
 
 
 class IdSource:
-    """Makes the ids of a capture, and remembers in which order spans started."""
+    """Generates the ids of a capture, and remembers the order in which spans started."""
 
     def __init__(self, given: IdGenerator | None) -> None:
-        """`given`: what was asked for; else ids in sequence, except where a provider has a generator of its own."""
+        """Use the `given` generator; by default sequential ids, unless a provider has a generator of its own."""
         self._given = given
         self._default = SequentialIds()
         self._order: dict[int, int] = {}
-        self._taken: list[tuple[Any, dict[str, Any]]] = []
+        self._replaced: list[tuple[Any, dict[str, Any]]] = []
 
-    def order_of(self, span_id: str) -> int:
-        """Return the place of a span among those that started; one that nobody knows of is the last."""
+    def start_index(self, span_id: str) -> int:
+        """Return the position of a span in the order of start; unknown spans come last."""
         return self._order.get(int(span_id, 16), len(self._order))
 
-    def take(self, provider: Any) -> None:
-        """Have a provider's spans get their ids here, also those of its tracers that exist."""
+    def replace_generator(self, provider: Any) -> None:
+        """Generate the ids of a provider's spans, including those of its existing tracers."""
         generator = getattr(provider, "id_generator", None)
         # The tracers of an SDK provider hold this very object: methods are put on it, not another one in its place.
-        if generator is None or not hasattr(generator, "__dict__") or any(g is generator for g, _ in self._taken):
+        if generator is None or not hasattr(generator, "__dict__") or any(g is generator for g, _ in self._replaced):
             return
         keeps_own = self._given is None and type(generator) not in _RANDOM
-        behind = generator if keeps_own else self._behind
+        behind = generator if keeps_own else self._generator
         span_id, trace_id = behind.generate_span_id, behind.generate_trace_id
 
         def generate_span_id() -> int:
@@ -78,27 +78,29 @@ class IdSource:
             self._order.setdefault(made, len(self._order))
             return made
 
-        self._taken.append((generator, {name: vars(generator)[name] for name in _METHODS if name in vars(generator)}))
+        self._replaced.append(
+            (generator, {name: vars(generator)[name] for name in _METHODS if name in vars(generator)})
+        )
         vars(generator).update(generate_span_id=generate_span_id, generate_trace_id=trace_id)
 
     @property
-    def _behind(self) -> IdGenerator:
+    def _generator(self) -> IdGenerator:
         return self._given or self._default
 
-    def _give_back(self) -> None:
-        for generator, known in self._taken:
+    def _restore_generators(self) -> None:
+        for generator, known in self._replaced:
             for name in _METHODS:
                 vars(generator).pop(name, None)
             vars(generator).update(known)
-        self._taken.clear()
+        self._replaced.clear()
 
     @contextmanager
-    def in_force(self) -> Iterator[None]:
-        """Make the ids of errors, of transactions and of what no span started too; all is as before on exit."""
+    def installed(self) -> Iterator[None]:
+        """Generate all other ids as well, e.g. of errors and transactions, and restore everything on exit."""
         errors, transactions = count(1), count(1)
         made = replace(
             sources.current,
-            ids=self._behind,
+            ids=self._generator,
             # Counted apart: errors get their ids on the caller's thread, transactions on the worker's.
             error_id=lambda: f"e{next(errors):031x}",
             transaction_id=lambda: f"a{next(transactions):031x}",
@@ -108,4 +110,4 @@ class IdSource:
             yield
         finally:
             sources.set_current(before)
-            self._give_back()
+            self._restore_generators()

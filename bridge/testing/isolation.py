@@ -1,4 +1,4 @@
-"""What a capture leaves as it was: everything that the bridge and OpenTelemetry hold for the whole process."""
+"""Isolation of a capture: save and restore the process-wide state of bridge and OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ _CONFIGURATION = ("options", "sampler", "beside", "sink", "has_processors")
 
 @contextmanager
 def isolated(client: Client | None) -> Iterator[None]:
-    """Run a block as if the process were new, and put back what there was; the block closes what it set up.
+    """Run a block with fresh process-wide state and restore the previous state; the block closes what it set up.
 
-    `client`: the one that is active. It is set aside and not closed: whoever holds it goes on with it afterwards.
+    The active `client` is suspended, not closed, and resumed afterwards.
     """
     with ExitStack() as stack:
         for part in (_logging, _threads, _runtime_context, _propagator, _tracer_provider, _global_scope):
             stack.enter_context(part())
         stack.enter_context(counting_afresh())
-        stack.enter_context(_set_aside(client))
+        stack.enter_context(_suspended(client))
         yield
 
 
@@ -78,7 +78,7 @@ def _threads() -> Iterator[None]:
 @contextmanager
 def _runtime_context() -> Iterator[None]:
     # A context variable of its own, not only a Context: an event loop may have copied, or may keep for the next test,
-    # the values that the other variable has. In this one nobody has set anything, and afterwards nobody reads it.
+    # the values that the other variable has. This one has no values yet, and is not read afterwards.
     before = runtime_context()
     set_runtime_context(SentryRuntimeContext())
     token = context_api.attach(Context())
@@ -104,7 +104,7 @@ def _propagator() -> Iterator[None]:
 @contextmanager
 def _tracer_provider() -> Iterator[None]:
     before, fixed = global_tracer_provider(), tracer_provider_is_fixed()
-    with _as_it_was(before), unbinding_proxies():
+    with _restored(before), unbinding_proxies():
         try:
             yield
         finally:
@@ -112,8 +112,8 @@ def _tracer_provider() -> Iterator[None]:
 
 
 @contextmanager
-def _as_it_was(provider: Any) -> Iterator[None]:
-    """Put a provider's processors back, and the configuration of one of ours."""
+def _restored(provider: Any) -> Iterator[None]:
+    """Restore a provider's processors, and the configuration of a bridge provider."""
     processors = span_processors(provider)
     ours = provider if isinstance(provider, TracerProvider) else None
     known = {name: getattr(ours, name) for name in _CONFIGURATION} if ours is not None else {}
@@ -138,12 +138,12 @@ def _global_scope() -> Iterator[None]:
 
 
 @contextmanager
-def _set_aside(client: Client | None) -> Iterator[None]:
+def _suspended(client: Client | None) -> Iterator[None]:
     if client is None:
         yield
         return
     provider = client.tracer_provider
-    with _as_it_was(provider):
+    with _restored(provider):
         own = {id(processor) for processor in client.options.span_processors}
         others = [p for p in span_processors(provider) if not (isinstance(p, SentrySpanProcessor) or id(p) in own)]
         set_span_processors(provider, tuple(others))

@@ -1,4 +1,4 @@
-"""A client for a block, or a test, that keeps what it would have sent."""
+"""A client for a block or a test that keeps what it would send."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.sdk.resources import Resource
 
 from bridge._internal import active, api
-from bridge._internal.console.tree import in_order, sent_span, with_events
+from bridge._internal.console.tree import build_trees, sorted_spans, span_from_payload
 from bridge._internal.context.propagation_context import continue_for_process
 from bridge._internal.otel_private import (
     global_tracer_provider,
@@ -17,10 +17,10 @@ from bridge._internal.otel_private import (
     tracer_provider_is_fixed,
 )
 from bridge._internal.tracing.provider import TracerProvider
-from bridge.testing.clock import going_by
+from bridge.testing.clock import use_clock
 from bridge.testing.ids import IdSource
 from bridge.testing.isolation import isolated
-from bridge.testing.outline import FIELDS, names, outline
+from bridge.testing.outline import FIELDS, name_tree, outline
 from bridge.testing.transport import CapturingTransport
 
 if TYPE_CHECKING:
@@ -34,33 +34,33 @@ if TYPE_CHECKING:
     from bridge._internal.delivery.envelope import Envelope
     from bridge._internal.init_options import InitOptions
 
-NOWHERE = "http://public@127.0.0.1:9/1"
-_DECIDING = ("traces_sample_rate", "traces_sampler", "sampler")
+UNREACHABLE_DSN = "http://public@127.0.0.1:9/1"
+_SAMPLING_OPTIONS = ("traces_sample_rate", "traces_sampler", "sampler")
 
 
 class BridgeCapture:
-    """What the fixture `bridge_capture` and `capture()` give: a client of its own and all that it sends."""
+    """The result of `capture()` and of the fixture `bridge_capture`: a client and everything it sends."""
 
     def __init__(self, transport: CapturingTransport, ids: IdSource) -> None:
         self.transport = transport
         self._ids = ids
         self._client = api.get_client()
-        self._is_in_force = True
+        self._is_active = True
 
     @property
     def client(self) -> Client:
-        """The client that sends here, or did so last: that of the last `init`."""
-        if self._is_in_force and api.is_initialized():
+        """The client of the last `init()`, which sends here, or did until the capture ended."""
+        if self._is_active and api.is_initialized():
             self._client = api.get_client()
         return self._client
 
     def _end(self) -> None:
         self._client = self.client
-        self._is_in_force = False
+        self._is_active = False
 
     @property
     def envelopes(self) -> list[Envelope]:
-        """What was sent, in order."""
+        """The sent envelopes, in order."""
         return self.transport.envelopes
 
     @property
@@ -80,30 +80,30 @@ class BridgeCapture:
 
     @property
     def spans(self) -> list[dict[str, Any]]:
-        """Every span that was sent, the roots included, in order of start."""
+        """All sent spans, roots included, in order of start."""
         return [span.payload for span in self._spans()]
 
     def _spans(self) -> list[SentSpan]:
-        return in_order(map(sent_span, self.transport.spans), self._ids.order_of)
+        return sorted_spans(map(span_from_payload, self.transport.spans), self._ids.start_index)
 
     def tree(self) -> list[Any]:
-        """Return the names of everything sent, each followed by the list of what is below it, if anything is.
+        """Return the names of all sent spans, each followed by the list of its children, if any.
 
         `["checkout", ["load cart", "pay", ["charge card"]]]` is a root with two children, the second with one.
         Siblings are in the order of their start.
         """
-        return names(with_events(self._spans(), [])[0])
+        return name_tree(build_trees(self._spans(), [])[0])
 
     def outline(self, *fields: str) -> str:
-        """Return everything sent as indented lines: a span each, and beneath it the errors and messages of it.
+        """Return everything sent as indented lines: one per span, with its errors and messages beneath.
 
-        `fields` are shown beside the name where a span has them: `op`, `status` (unless it is `ok`), `tags`,
-        `measurements`, `origin`, `duration`, or the name of an attribute; without any: op, status and tags.
+        `fields` are shown beside the name if the span has them: `op`, `status` (unless it is `ok`), `tags`,
+        `measurements`, `origin`, `duration`, or the name of an attribute. The default is op, status and tags.
         """
-        return outline(*with_events(self._spans(), self.events), fields or FIELDS)
+        return outline(*build_trees(self._spans(), self.events), fields or FIELDS)
 
     def span(self, name: str) -> dict[str, Any]:
-        """Return the one span of this name; an `AssertionError` that shows everything sent if there is not just one."""
+        """Return the only span of this name; otherwise raise an `AssertionError` that shows everything sent."""
         __tracebackhide__ = True  # pytest shows the test's own line
         found = [span.payload for span in self._spans() if span.name == name]
         if len(found) == 1:
@@ -115,76 +115,76 @@ class BridgeCapture:
 
     def _hint(self) -> str:
         used, chosen = self.client.tracer_provider, self.client.options.tracer_provider
-        if not self._is_in_force or used in (global_tracer_provider(), chosen):
+        if not self._is_active or used in (global_tracer_provider(), chosen):
             return ""
         return "\n(another tracer provider was made global after this capture had begun: its spans are not sent here)"
 
     def headers(self) -> dict[str, str]:
-        """Return what would be injected now."""
+        """Return the headers that would be injected now."""
         return api.trace_headers()
 
     def clear(self) -> None:
-        """Forget what was sent so far."""
+        """Discard everything sent so far."""
         self.transport.clear()
 
 
 class _Arguments:
-    """What has the last word on the arguments of `init` while a capture is in force."""
+    """Overrides the arguments of every `init()` while a capture is active."""
 
-    def __init__(self, told: Mapping[str, Any], transport: CapturingTransport, ids: IdSource) -> None:
-        self._told = told
+    def __init__(self, overrides: Mapping[str, Any], transport: CapturingTransport, ids: IdSource) -> None:
+        self._overrides = overrides
         self._transport = transport
         self._ids = ids
 
-    def __call__(self, said: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the arguments to go by: what the capture was told, then what `init` was, then all is sampled."""
-        given = {name: value for name, value in said.items() if value is not None}
-        arguments: dict[str, Any] = {"dsn": NOWHERE, **given, "spotlight": False, **self._told}
-        if "traces_sample_rate" not in self._told:
-            deciding = [name for name in _DECIDING if arguments.get(name) is not None]
+    def __call__(self, arguments_of_init: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Merge arguments: those of the capture, then those of `init()`, then a default that samples everything."""
+        given = {name: value for name, value in arguments_of_init.items() if value is not None}
+        arguments: dict[str, Any] = {"dsn": UNREACHABLE_DSN, **given, "spotlight": False, **self._overrides}
+        if "traces_sample_rate" not in self._overrides:
+            deciding = [name for name in _SAMPLING_OPTIONS if arguments.get(name) is not None]
             if not deciding or "traces_sample_rate" in deciding:
                 arguments["traces_sample_rate"] = 1.0
-        arguments["transport"] = self._told.get("transport") or self._transport
+        arguments["transport"] = self._overrides.get("transport") or self._transport
         arguments.pop("http_client", None)
-        self._ids.take(_provider_for(arguments.get("tracer_provider")))
+        self._ids.replace_generator(_provider_for(arguments.get("tracer_provider")))
         return arguments
 
 
 def _provider_for(given: Any) -> Any:
-    """Return the provider that `init` will use. Where nobody set one it is the same one in each capture.
+    """Return the provider that `init()` will use; without a global provider, one that all captures share.
 
-    So a tracer that an application asked for in the first test still works in the next. OpenTelemetry takes a global
-    provider that the application sets in its place, as it would without a capture.
+    A tracer that an application obtained in one test therefore works in the next. The application may still set a
+    global provider of its own, as it could without a capture.
     """
     if given is not None:
-        if global_tracer_provider() is _Provider.kept and not tracer_provider_is_fixed():
+        if global_tracer_provider() is _Provider.shared and not tracer_provider_is_fixed():
             set_tracer_provider(None, fixed=False)
         return given
     if global_tracer_provider() is None:
-        set_tracer_provider(_Provider.renewed(), fixed=False)
+        set_tracer_provider(_Provider.reset(), fixed=False)
     return global_tracer_provider()
 
 
 class _Provider:
-    """The provider of captures."""
+    """The provider that captures share."""
 
-    kept: TracerProvider | None = None
+    shared: TracerProvider | None = None
 
     @classmethod
-    def renewed(cls) -> TracerProvider:
-        """Return it as good as new."""
-        if cls.kept is None:
-            cls.kept = TracerProvider(shutdown_on_exit=False)
-        set_resource(cls.kept, Resource.create())
-        return cls.kept
+    def reset(cls) -> TracerProvider:
+        """Return the shared provider in its initial state."""
+        if cls.shared is None:
+            cls.shared = TracerProvider(shutdown_on_exit=False)
+        set_resource(cls.shared, Resource.create())
+        return cls.shared
 
 
-_open: list[object] = []  # the captures that are in force, the innermost last
+_open: list[object] = []  # active captures, innermost last
 
 
 @contextmanager
-def _nesting() -> Iterator[None]:
-    """Say so where captures overlap: what each found would be put back in the wrong order."""
+def _refuse_overlap() -> Iterator[None]:
+    """Raise `RuntimeError` if captures overlap, because their state would be restored in the wrong order."""
     own = object()
     _open.append(own)
     try:
@@ -204,22 +204,26 @@ def capture(
     clock: Callable[[], int] | None = None,
     **options: Unpack[InitOptions],
 ) -> Iterator[BridgeCapture]:
-    """Initialise a client that keeps what it sends, with every trace sampled unless told otherwise, for a block.
+    """Initialise a client that keeps what it sends for the block; by default every trace is sampled.
 
-    `options` are those of `bridge.init`; a `transport` among them takes what is sent in place of what is given here.
-    `ids` makes trace and span ids, in sequence by default; `clock` tells nanoseconds since the epoch. An `init` inside
-    the block, of an application say, sends here too; what this was told wins over what that says. Afterwards the
-    process is as it was before: client, tracer provider, propagator, Context, scopes, patches. Captures may be nested,
-    but not overlap.
+    An `init()` inside the block, e.g. the application's own, sends here too; options given here override its options.
+    On exit the previous client, tracer provider, propagator, Context, scopes and patches are restored. Captures may
+    be nested, but must not overlap.
+
+    Args:
+        dsn: The client's DSN; nothing is sent to it.
+        ids: Generates trace and span ids; sequential by default.
+        clock: Returns the time in nanoseconds since the epoch; the real time by default.
+        options: Options of `bridge.init`; a `transport` among them receives the envelopes instead.
     """
-    told: dict[str, Any] = dict(options) if dsn is None else {"dsn": dsn, **options}
+    overrides: dict[str, Any] = dict(options) if dsn is None else {"dsn": dsn, **options}
     transport, source = CapturingTransport(), IdSource(ids)
-    arguments = _Arguments(told, transport, source)
+    arguments = _Arguments(overrides, transport, source)
     with ExitStack() as stack:
-        stack.enter_context(_nesting())
+        stack.enter_context(_refuse_overlap())
         stack.enter_context(isolated(active.client))
-        stack.enter_context(source.in_force())
-        stack.enter_context(going_by(clock))
+        stack.enter_context(source.installed())
+        stack.enter_context(use_clock(clock))
         stack.callback(active.set_amend, active.set_amend(arguments))
         stack.callback(api.close)
         api.init()

@@ -1,4 +1,4 @@
-"""A transport that keeps what would have been sent."""
+"""A transport that keeps every envelope."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class CapturingTransport:
-    """Keeps every envelope. Reading anything flushes the active client first, so nothing is missed."""
+    """Keeps every envelope. Each property flushes the active client first, so it is complete."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # protects _envelopes
@@ -25,21 +25,21 @@ class CapturingTransport:
             self._envelopes.append(envelope)
 
     def flush(self, timeout: float | None) -> bool:
-        """Nothing waits here."""
+        """Return `True`: nothing is buffered."""
         return True
 
     def close(self, timeout: float | None) -> None:
-        """Nothing is held."""
+        """Do nothing: the transport holds no resources."""
 
     def clear(self) -> None:
-        """Forget what was sent so far."""
+        """Discard everything sent so far."""
         api.flush(10.0)
         with self._lock:
             self._envelopes.clear()
 
     @property
     def envelopes(self) -> list[Envelope]:
-        """What was sent, in order."""
+        """The sent envelopes, in order."""
         api.flush(10.0)
         with self._lock:
             return list(self._envelopes)
@@ -65,7 +65,7 @@ class CapturingTransport:
 
     @property
     def spans(self) -> list[dict[str, Any]]:
-        """Every span that was sent, the roots included, each with its `description` and ids, in order of start."""
+        """All sent spans, roots included, each with its `description` and ids, in order of start."""
         spans = [span for transaction in self.transactions for span in span_payloads(transaction)]
         spans += [span for container in self._payloads("span") for span in container["items"]]
         return sorted(spans, key=lambda span: str(span["start_timestamp"]))

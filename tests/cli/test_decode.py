@@ -1,4 +1,4 @@
-"""`python -m bridge decode`: what headers say, where they disagree, and what the bridge does with them."""
+"""`python -m bridge decode`: what headers say, where they disagree, and what bridge does with them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
 
 
 def test_headers_in_words(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every part of all four headers is named and explained, and at the end stands what would be done with them."""
+    """Every part of all four headers is named and explained, followed by what bridge would do with them."""
     code, text = run(
         capsys,
         f"sentry-trace: {T}-{S}-1",
@@ -58,41 +58,40 @@ def test_headers_in_words(capsys: pytest.CaptureFixture[str]) -> None:
         f"traceparent: 00-{T}-{S}-03",
         "tracestate: sentry=s:1;r:0.25;n:0.123456,ot=th:c;rv:e0652a00000000,vendor=x",
     )
-    told, _, outcome = text.partition("What the bridge does")
+    told, _, outcome = text.partition("What bridge does")
     assert code == 0
     assert " ".join(told.split()) == " ".join(
         [
             "sentry-trace",
-            f"trace id {T} the trace that goes on",
-            f"parent span id {S} the caller's span; what the receiver starts is below it",
+            f"trace id {T} the trace to continue",
+            f"parent span id {S} the caller's span, parent of the receiver's",
             "flag 1 sampled",
             "baggage 194 bytes, 7 members",
-            f"sentry-trace_id {T} the trace that Sentry's members were made for",
-            f"sentry-public_key {KEY} the key of the project that began the trace, by whose rules it is sampled",
-            "sentry-sample_rate 0.25 the rate of the head: 25 % of its traces",
-            "sentry-sample_rand 0.123456 the trace's random number; it is kept at a rate above it",
-            "sentry-sampled true the decision of the head",
-            "sentry-org_id 1 the organisation that began the trace; another one does not continue it",
-            "c d baggage of the user's",
+            f"sentry-trace_id {T} the trace that the Sentry members describe",
+            f"sentry-public_key {KEY} the key of the project that started the trace and whose rules sample it",
+            "sentry-sample_rate 0.25 the sample rate where the trace started: 25 %",
+            "sentry-sample_rand 0.123456 the trace's random number: sampled at any rate above it",
+            "sentry-sampled true the sampling decision where the trace started",
+            "sentry-org_id 1 the organisation that started the trace; others do not continue it",
+            "c d user baggage",
             "traceparent",
-            "version 00 the form of today",
-            f"trace id {T} the trace that goes on",
-            f"parent id {S} the caller's span; what the receiver starts is below it",
-            "flags 03 sampled (bit 0); the trace id's last 56 bits are random (bit 1), so samplers may go by them",
+            "version 00",
+            f"trace id {T} the trace to continue",
+            f"parent id {S} the caller's span, parent of the receiver's",
+            "flags 03 sampled, random trace id",
             "tracestate 63 characters, 3 members",
             "sentry s 1 Sentry's decision: sampled",
             "sentry r 0.25 the rate of that decision: 25 %",
-            "sentry n 0.123456 the trace's random number; it is kept at a rate above it",
-            "ot th c rejection threshold T: a trace is kept where its R is at least T, which is a probability of 0.25",
-            "ot rv e0652a00000000 the trace's random value R, instead of its id's last 56 bits;",
-            "kept at a rate of 0.123456 and above",
-            "vendor x another vendor's; passed on as it is",
+            "sentry n 0.123456 the trace's random number: sampled at any rate above it",
+            "ot th c rejection threshold T: a probability of 0.25",
+            "ot rv e0652a00000000 the trace's random value R: sampled at a rate of 0.123456 and above",
+            "vendor x another vendor's, forwarded unchanged",
         ]
     )
     lines = outcome.splitlines()
     assert lines[1] == f"  continues  trace {T}, below span {S}, by sentry-trace"
     assert lines[2].startswith("  decides    sampled: the flag of sentry-trace says so")
-    assert lines[3:5] == ["  baggage    c = d", "  sends on   with the id of a span of its own:"]
+    assert lines[3:5] == ["  baggage    c = d", "  sends on   with the id of its own span:"]
     assert lines[5].startswith(f"    sentry-trace: {T}-")
     assert lines[-1] == "    tracestate: sentry=s:1;r:0.25;n:0.123456,ot=th:c;rv:e0652a00000000,vendor=x"
 
@@ -104,58 +103,59 @@ def found(**headers: str) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("value", "what"),
+    "value",
     [
-        ("", "It is empty."),
-        (T, "It takes <trace id>-<span id> or <trace id>-<span id>-<flag>, and has 1 part."),
-        (f"{T}-{S}-1-x", "It takes <trace id>-<span id> or <trace id>-<span id>-<flag>, and has 4 parts."),
-        (f"{T[1:]}-{S}", "The trace id has 31 digits; it takes 32 lower-case hex digits."),
-        (f"{T}-{S}0", "The span id has 17 digits; it takes 16 lower-case hex digits."),
-        (f"{T.upper()}-{S}", "The trace id has upper-case digits; it takes 32 lower-case hex digits."),
-        (f"{T}-{S[1:]}g", "The span id has characters that are no hex digits; it takes 16 lower-case hex digits."),
-        (f"{'0' * 32}-{S}", "The trace id is all zeros, which is none."),
-        (f"{T}-{S}-2", "The flag is '2'; it takes 1 (sampled), 0 (not sampled) or nothing (deferred)."),
+        "",
+        T,
+        f"{T}-{S}-1-x",
+        f"{T[1:]}-{S}",
+        f"{T}-{S}0",
+        f"{T.upper()}-{S}",
+        f"{T}-{S[1:]}g",
+        f"{'0' * 32}-{S}",
+        f"{T}-{S}-2",
     ],
 )
-def test_a_malformed_sentry_trace(value: str, what: str) -> None:
-    """It is said what is wrong, and that it counts as absent."""
-    assert found(sentry_trace=value) == [("malformed", what, "It counts as absent.")]
+def test_a_malformed_sentry_trace(value: str) -> None:
+    """A malformed value is reported with the expected form, and with its effect."""
+    what = "Expected <trace id>-<span id> or <trace id>-<span id>-<flag>: 32 and 16 lower-case hex digits, 1 or 0."
+    assert found(sentry_trace=value) == [("malformed", what, "Receivers ignore it.")]
 
 
 @pytest.mark.parametrize(
-    ("value", "what"),
+    "value",
     [
-        (f"00-{T}-{S}", "It takes <version>-<trace id>-<parent id>-<flags>, and has 3 parts."),
-        (f"0-{T}-{S}-01", "The version is '0'; it takes two lower-case hex digits."),
-        (f"ff-{T}-{S}-01", "Version ff is forbidden."),
-        (f"00-{T[2:]}-{S}-01", "The trace id has 30 digits; it takes 32 lower-case hex digits."),
-        (f"00-{T}-{'0' * 16}-01", "The parent id is all zeros, which is none."),
-        (f"00-{T}-{S}-1", "The flags are '1'; they take two lower-case hex digits."),
-        (f"00-{T}-{S}-01-x", "There is more than version 00 has."),
-        (f"00-{T}-{S}-01,00-{T}-{S}-01", "It came several times, which the standard does not allow."),
+        f"00-{T}-{S}",
+        f"0-{T}-{S}-01",
+        f"ff-{T}-{S}-01",
+        f"00-{T[2:]}-{S}-01",
+        f"00-{T}-{'0' * 16}-01",
+        f"00-{T}-{S}-1",
+        f"00-{T}-{S}-01-x",
+        f"00-{T}-{S}-01,00-{T}-{S}-01",
     ],
 )
-def test_a_malformed_traceparent(value: str, what: str) -> None:
-    """It is said what is wrong, and that tracestate goes with it."""
-    assert found(traceparent=value) == [("malformed", what, "It counts as absent, and tracestate with it.")]
+def test_a_malformed_traceparent(value: str) -> None:
+    """A malformed value is reported with the expected form; tracestate is ignored with it."""
+    what = "Expected <version>-<trace id>-<parent id>-<flags>: 2, 32, 16 and 2 lower-case hex digits."
+    assert found(traceparent=value) == [("malformed", what, "Receivers ignore it, and tracestate with it.")]
 
 
 MALFORMED_BAGGAGE = [
-    ("sentry-sample_rate=2", "sentry-sample_rate is '2': it takes a number from 0 to 1.", "It counts as absent."),
-    ("sentry-sample_rand=1.0", "sentry-sample_rand is '1.0': it takes a number from 0 to below 1.", None),
-    ("sentry-sampled=True", "sentry-sampled is 'True': it takes true or false.", None),
-    ("sentry-replay_id=x", "sentry-replay_id is 'x': it takes 32 lower-case hex digits.", "It is passed on as it is."),
-    ("sentry-release=", "sentry-release is '': it takes a text.", "It is passed on as it is."),
-    ("sentry-release=%zz", "'sentry-release=%zz' has a % that begins no escape.", "It stands for itself."),
-    ("sentry-release=a,sentry-release=b", "sentry-release comes more than once.", "The last counts."),
-    ("a", "'a' has no name and value.", "It is skipped."),
-    ("a b=c", "'a b=c' is no member.", "OpenTelemetry leaves it out."),
+    ("sentry-sample_rate=2", "sentry-sample_rate is '2'.", "Receivers ignore it."),
+    ("sentry-sample_rand=1.0", "sentry-sample_rand is '1.0'.", None),
+    ("sentry-sampled=True", "sentry-sampled is 'True'.", None),
+    ("sentry-replay_id=x", "sentry-replay_id is 'x'.", "It is forwarded unchanged."),
+    ("sentry-release=", "sentry-release is ''.", "It is forwarded unchanged."),
+    ("sentry-release=a,sentry-release=b", "sentry-release occurs more than once.", "The last one counts."),
+    ("a", "'a' has no name and value.", "Receivers skip it."),
+    ("a b=c", "'a b=c' is not a baggage member.", "OpenTelemetry ignores it."),
 ]
 
 
 @pytest.mark.parametrize(("member", "what", "effect"), MALFORMED_BAGGAGE)
 def test_a_malformed_baggage(member: str, what: str, effect: str | None) -> None:
-    """Each member that is wrong is named, with what a receiver makes of it."""
+    """Each malformed member is named, with its effect on a receiver."""
     [(kind, said, comes_of_it)] = found(sentry_trace=f"{T}-{S}", baggage=f"{DSC},{member}")
     assert (kind, said) == ("malformed", what)
     assert effect in (None, comes_of_it)
@@ -164,29 +164,29 @@ def test_a_malformed_baggage(member: str, what: str, effect: str | None) -> None
 @pytest.mark.parametrize(
     ("value", "kind", "what"),
     [
-        ("a=1,a=2", "malformed", "'a' comes more than once."),
-        ("A=1", "malformed", "'A=1' is no member: it takes a lower-case key, = and a value without commas."),
-        ("a=1,b", "malformed", "'b' is no member: it takes a lower-case key, = and a value without commas."),
-        ("ot=th:xyz", "malformed", "ot th=xyz is not understood."),
-        ("ot=rv:1", "malformed", "ot rv=1 is not understood."),
-        ("sentry=s:2;r:0.5", "malformed", "sentry s=2 is not understood."),
-        ("sentry=x", "malformed", "sentry=x is not understood."),
-        (",".join(f"k{n}=1" for n in range(33)), "limit", "It has 33 members; there may be 32."),
-        (f"a={'x' * 200},b={'x' * 200},c={'x' * 200}", "limit", "It has 608 characters; 512 are certain to pass."),
+        ("a=1,a=2", "malformed", "Expected lower-case keys, each once, with = and a value without commas."),
+        ("A=1", "malformed", "Expected lower-case keys, each once, with = and a value without commas."),
+        ("a=1,b", "malformed", "Expected lower-case keys, each once, with = and a value without commas."),
+        ("ot=th:xyz", "malformed", "ot th=xyz is malformed."),
+        ("ot=rv:1", "malformed", "ot rv=1 is malformed."),
+        ("sentry=s:2;r:0.5", "malformed", "sentry s=2 is malformed."),
+        ("sentry=x", "malformed", "sentry=x is malformed."),
+        (",".join(f"k{n}=1" for n in range(33)), "limit", "It has 33 members; at most 32 are allowed."),
+        (f"a={'x' * 200},b={'x' * 200},c={'x' * 200}", "limit", "It has 608 characters; services must accept 512."),
     ],
 )
 def test_a_malformed_tracestate(value: str, kind: str, what: str) -> None:
-    """OpenTelemetry drops all of a tracestate for one member: that is said, and which one it is."""
+    """A malformed part is named, and so is a member for which OpenTelemetry drops the whole header."""
     [(told_kind, said, _)] = found(traceparent=f"00-{T}-{S}-01", tracestate=value)
     assert (told_kind, said) == (kind, what)
 
 
 def test_limits_of_baggage() -> None:
-    """More than every service is sure to pass on is pointed at."""
+    """Headers larger than what services must accept are reported."""
     many = found(baggage=",".join(f"k{n}=1" for n in range(65)))
-    assert many[0][:2] == ("limit", "It has 65 members; 64 are certain to pass.")
+    assert many[0][:2] == ("limit", "It has 65 members; services must accept 64.")
     large = found(baggage=f"a={'x' * 9000}")
-    assert ("limit", "It has 9002 bytes; 8192 are certain to pass.") in [one[:2] for one in large]
+    assert ("limit", "It has 9002 bytes; services must accept 8192.") in [one[:2] for one in large]
 
 
 W3C = f"00-{T}-{S}-01"
@@ -210,21 +210,21 @@ KEPT = f"{DSC},sentry-sample_rate=0.25,sentry-sample_rand=0.1,sentry-sampled=tru
         ),
         (
             {"sentry_trace": f"{OTHER}-{S}-1", "baggage": KEPT},
-            f"Sentry's members are of trace {T}, and not of {OTHER}.",
+            f"The Sentry members describe trace {T} instead of {OTHER}.",
         ),
         (
             {"traceparent": f"00-{OTHER}-{S}-01", "baggage": KEPT},
-            f"Sentry's members are of trace {T}, and not of {OTHER}.",
+            f"The Sentry members describe trace {T} instead of {OTHER}.",
         ),
         ({"sentry_trace": f"{T}-{S}-0", "baggage": KEPT}, "The flag is not sampled, sentry-sampled says sampled."),
         ({"sentry_trace": f"{T}-{S}", "baggage": KEPT}, "The flag is deferred, sentry-sampled says sampled."),
         (
             {"sentry_trace": f"{T}-{S}-1", "baggage": KEPT.replace("0.1", "0.9")},
-            "sample_rand 0.9 >= sample_rate 0.25, and yet sampled is true.",
+            "sample_rand 0.9 >= sample_rate 0.25, but sampled is true.",
         ),
         (
             {"traceparent": f"00-{T}-{S}-00", "tracestate": "sentry=s:1"},
-            "sentry= says sampled, the flag of traceparent says the contrary.",
+            "sentry= says sampled, the flag of traceparent says otherwise.",
         ),
         (
             {"sentry_trace": f"{T}-{S}-1", "traceparent": W3C, "tracestate": "sentry=s:0", "baggage": KEPT},
@@ -240,11 +240,11 @@ KEPT = f"{DSC},sentry-sample_rate=0.25,sentry-sample_rand=0.1,sentry-sampled=tru
         ),
         (
             {"traceparent": W3C, "tracestate": "ot=th:c;rv:00000000000001"},
-            "R (rv, 00000000000001) < T (c0000000000000), and yet the flag says sampled.",
+            "R (rv, 00000000000001) < T (c0000000000000), but the flag says sampled.",
         ),
         (
             {"traceparent": f"00-{T}-{S}-00", "tracestate": "ot=th:0"},
-            "R (the trace id's last 56 bits, 36d5159a501700) >= T (00000000000000), and yet the flag says not sampled.",
+            "R (the trace id's last 56 bits, 36d5159a501700) >= T (00000000000000), but the flag says not sampled.",
         ),
         (
             {"traceparent": W3C, "tracestate": "ot=th:8;rv:e6666666666665", "baggage": KEPT},
@@ -257,35 +257,16 @@ KEPT = f"{DSC},sentry-sample_rate=0.25,sentry-sample_rand=0.1,sentry-sampled=tru
     ],
 )
 def test_disagreements(headers: dict[str, str], what: str) -> None:
-    """Each is found, said once, alone, and with what comes of it."""
+    """Each conflict is found, reported once, and with its effect."""
     assert [(kind, said) for kind, said, _ in found(**headers)] == [("disagreement", what)]
     assert found(**headers)[0][2]
-
-
-@pytest.mark.parametrize(
-    ("headers", "what"),
-    [
-        ({"baggage": DSC}, "There is no trace that these members belong to."),
-        ({"sentry_trace": f"{T}-{S}-1"}, "It came without Sentry's members of a baggage."),
-        ({"tracestate": "a=1"}, "There is no traceparent that it belongs to."),
-        (
-            {"sentry_trace": f"{T}-{S}-1", "baggage": f"sentry-trace_id={T}"},
-            "Sentry's members lack public_key.",
-        ),
-        ({"sentry_trace": f"{T}-{S}-1,{OTHER}-{S}-0", "baggage": DSC}, "It came 2 times."),
-        ({"baggage": "a=b;c=d"}, "'a=b;c=d' has properties."),
-    ],
-)
-def test_remarks(headers: dict[str, str], what: str) -> None:
-    """What is allowed and mostly not meant is a remark, and no reason for a bad exit code."""
-    assert [(kind, said) for kind, said, _ in found(**headers)] == [("note", what)]
 
 
 @pytest.mark.parametrize("rate", [None, 0.0, 0.3, 1.0])
 @pytest.mark.parametrize("incoming", ["", f"{T}-{S}", f"{T}-{S}-1", f"{T}-{S}-0"])
 @pytest.mark.parametrize("with_dsc", [False, True])
 def test_what_the_bridge_sends_agrees(rate: float | None, incoming: str, with_dsc: bool) -> None:
-    """Nothing that the bridge itself writes is malformed or in disagreement, at whatever rate it continues a trace."""
+    """Headers that bridge itself writes are never malformed or in conflict, at any rate."""
     headers = {"sentry-trace": incoming} if incoming else {}
     if incoming and with_dsc:
         headers["baggage"] = f"{DSC},sentry-sample_rand=0.5"
@@ -296,8 +277,7 @@ def test_what_the_bridge_sends_agrees(rate: float | None, incoming: str, with_ds
         bridge.start_span("job"),
     ):
         out = bridge.trace_headers()
-    problems = [problem for problem in decode(out).problems if problem.kind != "note"]
-    assert problems == []
+    assert decode(out).problems == []
 
 
 # Forms of input.
@@ -312,34 +292,21 @@ CURL = f"""* Connected to localhost
 >
 < HTTP/1.1 200 OK
 """
-COMMAND = f"""curl http://localhost/ \\
-  -H 'sentry-trace: {T}-{S}-1' \\
-  --header "baggage: {DSC},a=b" \\
-  -H 'Accept: */*'
-"""
 
 
 @pytest.mark.parametrize(
     "text",
     [
         CURL,
-        COMMAND,
         json.dumps(AS_A_DICT),
-        json.dumps({"method": "GET", "headers": {"Sentry-Trace": f"{T}-{S}-1", "Baggage": [DSC, "a=b"]}}),
-        json.dumps([["sentry-trace", f"{T}-{S}-1"], ["baggage", DSC], ["baggage", "a=b"]]),
-        repr(AS_A_DICT),
-        repr([(b"sentry-trace", f"{T}-{S}-1".encode()), (b"baggage", f"{DSC},a=b".encode())]),
+        json.dumps({"Sentry-Trace": f"{T}-{S}-1", "Baggage": [DSC, "a=b"]}),
         f"PATH=/bin\nSENTRY_TRACE={T}-{S}-1\nSENTRY_BAGGAGE={DSC},a=b\n",
-        f"export SENTRY_TRACE=\"{T}-{S}-1\"\nexport SENTRY_BAGGAGE='{DSC},a=b';\n",
         f"HTTP_SENTRY_TRACE={T}-{S}-1\nHTTP_BAGGAGE={DSC},a=b",
-        f'  "sentry-trace": "{T}-{S}-1",\n  "baggage": "{DSC},a=b"\n',
-        f'<html><meta name="sentry-trace" content="{T}-{S}-1"><meta name="baggage" content="{DSC},a=b"/>',
-        f"{T}-{S}-1\n{DSC},a=b\n",
     ],
 )
 def test_a_paste(text: str) -> None:
-    """A request as curl shows it, a curl command, JSON, a printed dict, an environment, a page, or the bare values."""
-    assert read_text(text).headers == AS_A_DICT
+    """A request as curl shows it, a JSON object, or an environment."""
+    assert read_text(text) == AS_A_DICT
 
 
 @pytest.mark.parametrize(
@@ -347,28 +314,14 @@ def test_a_paste(text: str) -> None:
     [
         ([f"sentry-trace: {T}-{S}-1", f"baggage:{DSC},a=b"], AS_A_DICT),
         ([f"sentry-trace={T}-{S}-1", f"baggage={DSC},a=b"], AS_A_DICT),
-        ([f"{T}-{S}-1", f"{DSC},a=b"], AS_A_DICT),
-        (["sentry-trace:", f"{T}-{S}-1", "Baggage:", f"{DSC},a=b"], AS_A_DICT),
-        ([json.dumps(AS_A_DICT)], AS_A_DICT),
-        ([W3C, "ot=th:c"], {"traceparent": W3C, "tracestate": "ot=th:c"}),
-        (["sentry=s:1,a=b"], {"tracestate": "sentry=s:1,a=b"}),
+        ([f"sentry-trace: {T}-{S}-1", f"Baggage: {DSC}", "baggage: a=b"], AS_A_DICT),
         (["tracestate: a=b"], {"tracestate": "a=b"}),
-        (["a=b"], {"baggage": "a=b"}),
-        ([f"{T[1:]}-{S}-1"], {"sentry-trace": f"{T[1:]}-{S}-1"}),
-        ([f"00-{T[1:]}-{S}-1"], {"traceparent": f"00-{T[1:]}-{S}-1"}),
     ],
 )
 def test_arguments(capsys: pytest.CaptureFixture[str], arguments: list[str], headers: dict[str, str]) -> None:
-    """Headers with their names, in either form, or bare values, which are told by their shape."""
+    """Headers are given as `name: value` or `name=value`."""
     _, text = run(capsys, "--json", *arguments)
     assert {name: told["value"] for name, told in json.loads(text)["headers"].items()} == headers
-
-
-def test_a_guess_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    """A bare value that could be baggage or tracestate is taken for baggage, and that is remarked."""
-    code, text = run(capsys, "a=b")
-    assert code == 0
-    assert "'a=b' was taken for baggage; if it is not, write 'tracestate: ...'" in text
 
 
 class _Terminal(io.StringIO):
@@ -379,14 +332,16 @@ class _Terminal(io.StringIO):
 @pytest.mark.parametrize(
     ("arguments", "stdin", "code", "says"),
     [
-        ([f"{T}-{S}-1"], "", 0, "sampled: the flag of sentry-trace says so"),
-        ([f"{T}-{S}-1-"], "", 1, "malformed"),
+        ([f"sentry-trace: {T}-{S}-1"], "", 0, "sampled: the flag of sentry-trace says so"),
+        ([f"sentry-trace: {T}-{S}-1-"], "", 1, "malformed"),
         ([], f"sentry-trace: {T}-{S}-1", 0, f"trace {T}, below span {S}"),
         (["-"], f"sentry-trace: {T}-{S}-1", 0, f"trace {T}, below span {S}"),
-        (["1"], "", 2, "cannot tell which header '1' is; give it a name"),
+        ([f"{T}-{S}-1"], "", 2, "is no trace header; write its name, as in 'sentry-trace: VALUE'"),
+        ([f"sentry-trace: {T}-{S}-1", "a=b"], "", 2, "'a=b' is no trace header"),
+        ([], "{", 2, "there is no sentry-trace, baggage, traceparent or tracestate in it"),
         ([], "nothing here", 2, "there is no sentry-trace, baggage, traceparent or tracestate in it"),
-        ([], None, 2, "give it headers, as in 'sentry-trace: ...'"),
-        ([f"{T}-{S}-1", "--rate", "7"], "", 2, "option 'traces_sample_rate' got 7.0"),
+        ([], None, 2, "pass headers, as in 'sentry-trace: ...'"),
+        ([f"sentry-trace: {T}-{S}-1", "--rate", "7"], "", 2, "option 'traces_sample_rate' got 7.0"),
     ],
 )
 def test_exit_codes(
@@ -397,7 +352,7 @@ def test_exit_codes(
     code: int,
     says: str,
 ) -> None:
-    """0 where all is well, 1 where something is wrong with headers, 2 where there are none; it waits for no user."""
+    """0 if all is well, 1 if headers have problems, 2 if there are none; the command never waits for a terminal."""
     monkeypatch.setattr(sys, "stdin", _Terminal() if stdin is None else io.StringIO(stdin))
     answered, text = run(capsys, *arguments)
     assert answered == code
@@ -405,7 +360,7 @@ def test_exit_codes(
 
 
 def test_as_a_command() -> None:
-    """It runs as a program, reads standard input, and prints JSON that has everything."""
+    """The command reads standard input and prints the complete report as JSON."""
     command = [sys.executable, "-m", "bridge", "decode", "--json", "--org-id", "3", "--rate", "1"]
     text = f"sentry-trace: {T}-{S}-0\nbaggage: {DSC},sentry-org_id=4\n"
     done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=True)
@@ -414,11 +369,11 @@ def test_as_a_command() -> None:
     assert told["headers"]["sentry-trace"]["facts"][0] == {
         "name": "trace id",
         "value": T,
-        "meaning": "the trace that goes on",
+        "meaning": "the trace to continue",
         "well_formed": True,
     }
     assert told["outcome"]["continues"] is None
-    assert "it is of organisation 4, and the receiver of 3" in told["outcome"]["why"]
+    assert "the trace is of organisation 4, the receiver of 3" in told["outcome"]["why"]
     assert told["outcome"]["sampled"] is True
 
 
@@ -434,7 +389,13 @@ def test_as_a_command() -> None:
             False,
             "sentry= in tracestate says so",
         ),
-        ({"sentry-trace": f"{T}-{S}"}, {}, "sentry-trace", None, "if its traces_sample_rate is above sample_rand 0.78"),
+        (
+            {"sentry-trace": f"{T}-{S}"},
+            {},
+            "sentry-trace",
+            None,
+            "if the receiver's traces_sample_rate is above sample_rand 0.78",
+        ),
         (
             {"sentry-trace": f"{T}-{S}"},
             {"traces_sample_rate": 0.8},
@@ -448,14 +409,14 @@ def test_as_a_command() -> None:
             {"org_id": "3", "strict_trace_continuation": True},
             None,
             None,
-            "only one side says its organisation",
+            "only one side names its organisation",
         ),
     ],
 )
 def test_what_would_be_done(
     headers: dict[str, str], options: dict[str, Any], continues: str | None, sampled: bool | None, why: str
 ) -> None:
-    """Which header wins, what is decided, and why; open where it is the receiver's rate that decides."""
+    """The outcome names the header that wins, the decision and its reason; undecided if the receiver's rate decides."""
     outcome = decode(headers, resolve(options, {})).outcome
     assert (outcome.continues, outcome.sampled) == (continues, sampled)
     assert why in outcome.why
@@ -463,7 +424,7 @@ def test_what_would_be_done(
 
 
 def test_baggage_that_went_through_opentelemetry() -> None:
-    """Where no sentry-trace says that a Sentry SDK wrote it, a plus is a space, as the propagator reads it."""
+    """Without sentry-trace, baggage was re-encoded by OpenTelemetry, and a plus is a space, as in the propagator."""
     baggage = f"{DSC},sentry-transaction=GET+%2F%2Ba"
     for headers, name in (({"traceparent": W3C}, "GET /+a"), ({"sentry-trace": f"{T}-{S}-1"}, "GET+/+a")):
         explained = decode({**headers, "baggage": baggage}).headers
@@ -474,7 +435,7 @@ def test_baggage_that_went_through_opentelemetry() -> None:
 
 
 def test_it_leaves_the_process_alone() -> None:
-    """A client that is active stays so, and nothing is sent by it."""
+    """An active client stays active and sends nothing."""
     with capture() as sent:
         decode({"sentry-trace": f"{T}-{S}-1"})
         assert bridge.is_initialized()
@@ -482,7 +443,17 @@ def test_it_leaves_the_process_alone() -> None:
         assert sent.spans == []
 
 
-# Whatever is in the headers.
+def test_the_options_of_the_active_client_play_no_part() -> None:
+    """The given options describe the receiver, even in a program that has a client of its own."""
+    headers = {"sentry-trace": f"{T}-{S}", "baggage": f"{DSC},sentry-org_id=1,sentry-sample_rand=0.5"}
+    receiver = resolve({"org_id": "1", "traces_sample_rate": 1.0}, {})
+    with capture(org_id="2", strict_trace_continuation=True, traces_sample_rate=0.0) as sent:
+        outcome = decode(headers, receiver).outcome
+        assert (outcome.continues, outcome.trace_id, outcome.sampled) == ("sentry-trace", T, True)
+        assert sent.client.accounting().started == 0
+
+
+# Arbitrary headers.
 
 
 @st.composite
@@ -506,7 +477,7 @@ def client() -> Iterator[None]:
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.usefixtures("client")
 def test_it_never_disagrees_with_the_library(headers: Mapping[str, str], width: int) -> None:
-    """Whatever comes in: no exception, and the trace, the parent and the decision are those that a receiver has."""
+    """For any headers: no exception, and the trace, the parent and the decision are a real receiver's."""
     report = decode(headers, resolve({"traces_sample_rate": 0.5}, {}))
     context = propagate.extract(headers, Context())
     request = trace.get_tracer("t").start_span("request", context, kind=SpanKind.SERVER)
@@ -528,9 +499,9 @@ def test_it_never_disagrees_with_the_library(headers: Mapping[str, str], width: 
 @given(text=st.text(max_size=200))
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_paste_is_read_or_refused(text: str) -> None:
-    """A paste is read, or refused in words."""
+    """Any text is read, or refused with a message."""
     try:
-        given_headers = read_text(text).headers
+        given_headers = read_text(text)
     except UnreadableError:
         return
     decode(given_headers)

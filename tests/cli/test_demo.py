@@ -38,9 +38,9 @@ def test_a_server_that_is_not_there_is_not_the_demos_fault() -> None:
     dsn = f"http://key@127.0.0.1:{free_port()}/1"
     done = demo(dsn)
     assert done.returncode == 1
-    assert "All of it agrees" in done.stdout
+    assert "Everything agrees" in done.stdout
     assert (
-        f"did not take it (network_error). What it says: SENTRY_DSN={dsn} python -m bridge doctor --send" in done.stdout
+        f"did not accept it (network_error). To see why: SENTRY_DSN={dsn} python -m bridge doctor --send" in done.stdout
     )
     assert done.stdout.count("WRONG") == 1
 
@@ -50,4 +50,4 @@ def test_a_server_that_refuses_is_not_success() -> None:
     with Receiver() as server:
         done = demo(f"http://anotherkey@127.0.0.1:{server.port}/1")
     assert done.returncode == 1
-    assert "did not take it (send_error)" in done.stdout
+    assert "did not accept it (send_error)" in done.stdout

@@ -19,7 +19,6 @@ from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.trace import SpanKind, StatusCode
 
 import bridge
-from bridge._internal.console import terminal as paper
 from bridge.testing import BridgeCapture, ManualClock, capture
 
 LIFECYCLES = ["static", "stream"]
@@ -44,13 +43,9 @@ def _plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(params=["rich", "plain"])
-def err(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Stream:
-    """Standard error of a program that has rich, and of one that has not."""
-    if request.param == "rich":
-        pytest.importorskip("rich", reason="rich is not installed (extra: console)")
-    else:
-        monkeypatch.setattr(paper, "find_spec", lambda name: None)
+@pytest.fixture
+def err() -> Stream:
+    """Standard error of the program."""
     return Stream()
 
 
@@ -119,11 +114,11 @@ def test_it_needs_no_dsn(err: Stream, lifecycle: Any) -> None:
 
 
 def test_who_does_not_use_it_pays_nothing() -> None:
-    """Neither the console nor rich is imported by `init()`."""
+    """The console is not imported by `init()`."""
     program = (
         "import sys, bridge; bridge.init(traces_sample_rate=1.0, transport=print)\n"
         "rooms = 'bridge._internal.console.console', 'bridge._internal.console.rendering'\n"
-        "assert not {'rich', *rooms} & set(sys.modules)"
+        "assert not set(rooms) & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
 
@@ -304,12 +299,12 @@ def test_roots_that_are_not_sampled_are_a_quiet_line(err: Stream) -> None:
 def test_it_says_why_there_are_no_traces(err: Stream) -> None:
     """Who forgot the rate is told; with trace_lifecycle "none" where the spans are."""
     bridge.init(console=True)
-    assert shown(err) == "tracing is off: with traces_sample_rate=1.0 traces are shown here\n"
+    assert shown(err) == "tracing is off: set traces_sample_rate=1.0 to print traces here\n"
     bridge.init(console=True, traces_sample_rate=1.0, trace_lifecycle="none")
     with bridge.start_span("job"):
         bridge.capture_message("hello")
     text = shown(err)
-    assert 'trace_lifecycle is "none": errors are shown here, spans go another way\n' in text
+    assert 'trace_lifecycle is "none": only errors are printed here\n' in text
     assert "· info: hello" in text
 
 
@@ -400,7 +395,7 @@ def test_what_a_hook_makes_of_a_payload_does_no_harm(err: Stream, caplog: pytest
             pass
     assert shown(err) == ""
     assert client.accounting().delivered == 4
-    assert ["what was finished could not be shown" in record.message for record in caplog.records] == [True]
+    assert ["finished spans could not be printed" in record.message for record in caplog.records] == [True]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

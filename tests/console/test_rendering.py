@@ -6,17 +6,26 @@ from typing import Any
 
 import pytest
 
-from bridge._internal.console.rendering import bar, cells, counted, cut, duration, event_pieces, printable, rows, table
-from bridge._internal.console.tree import Node, SentSpan, in_order, raised_at, sent_span, what_happened, with_events
+from bridge._internal.console.rendering import event_pieces, format_duration, timeline_bar, tree_lines, tree_rows
+from bridge._internal.console.terminal import display_width, pluralized, printable, truncated
+from bridge._internal.console.tree import (
+    Node,
+    SentSpan,
+    build_trees,
+    event_location,
+    event_summary,
+    sorted_spans,
+    span_from_payload,
+)
 
 
 def span(name: str = "job", span_id: str = "1", parent: str | None = None, start: float = 0.0, **more: Any) -> SentSpan:
     payload = {"description": name, "trace_id": "t", "span_id": span_id, "parent_span_id": parent}
-    return sent_span({**payload, "start_timestamp": start, "timestamp": start + 1.0, **more})
+    return span_from_payload({**payload, "start_timestamp": start, "timestamp": start + 1.0, **more})
 
 
 def drawn(node: Node, width: int | None = None) -> list[str]:
-    lines = table(rows(node), lambda span: [(span.op or "", "op")], width)
+    lines = tree_lines(tree_rows(node), lambda span: [(span.op or "", "op")], width)
     return ["".join(text for text, _ in line).rstrip() for line in lines]
 
 
@@ -32,7 +41,7 @@ def drawn(node: Node, width: int | None = None) -> list[str]:
 )
 def test_durations(ms: float, written: str) -> None:
     """Milliseconds, then seconds, then minutes."""
-    assert duration(ms) == written
+    assert format_duration(ms) == written
 
 
 @pytest.mark.parametrize(
@@ -47,7 +56,7 @@ def test_durations(ms: float, written: str) -> None:
 )
 def test_bars(start: float, end: float, drawn_bar: str) -> None:
     """A bar says when a span ran, and is never longer than there is room, nor empty."""
-    assert bar(span(), start, end, 8) == drawn_bar
+    assert timeline_bar(span(), start, end, 8) == drawn_bar
 
 
 @pytest.mark.parametrize(
@@ -56,13 +65,13 @@ def test_bars(start: float, end: float, drawn_bar: str) -> None:
 )
 def test_cutting(text: str, most: int, expected: str) -> None:
     """Texts are cut by the cells that they take."""
-    assert cut(text, most) == expected
-    assert cells(cut(text, most)) <= most
+    assert truncated(text, most) == expected
+    assert display_width(truncated(text, most)) <= most
 
 
 def test_cells() -> None:
     """Accents that are characters of their own take none, characters of East Asia two."""
-    assert [cells(text) for text in ("abc", "e\u0301", "注文", "é")] == [3, 1, 4, 1]
+    assert [display_width(text) for text in ("abc", "e\u0301", "注文", "é")] == [3, 1, 4, 1]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +94,7 @@ def test_a_run_of_equal_spans_is_folded() -> None:
     """More than five equal ones in a row are the first and a number; what is different ends the run."""
     children = [span("query", str(number), "0", number, op="db") for number in range(1, 8)]
     children += [span("other", "8", "0", 8.0), *(span("query", str(n), "0", n, op="db") for n in range(9, 12))]
-    [root], _ = with_events([span("root", "0"), *children], [])
+    [root], _ = build_trees([span("root", "0"), *children], [])
     assert drawn(root) == [
         "root",
         "├─ query  db",
@@ -101,7 +110,7 @@ def test_spans_with_something_below_are_not_folded() -> None:
     """An error, or a child, is never hidden in a number."""
     spans = [span("root", "0"), *(span("query", str(number), "0", number) for number in range(1, 8))]
     failed = {"contexts": {"trace": {"span_id": "4"}}, "message": "slow"}
-    [root], elsewhere = with_events(spans, [failed])
+    [root], elsewhere = build_trees(spans, [failed])
     assert elsewhere == []
     assert drawn(root) == [
         "root",
@@ -115,7 +124,7 @@ def test_spans_with_something_below_are_not_folded() -> None:
 def test_what_is_very_deep_is_cut_at_the_left() -> None:
     """Guides leave room for the name."""
     spans = [span(f"s{number}", str(number), str(number - 1)) for number in range(1, 60)]
-    [root], _ = with_events(spans, [])
+    [root], _ = build_trees(spans, [])
     lines = drawn(root, 40)
     assert max(map(len, lines)) <= 40
     assert lines[-1].startswith("…")
@@ -125,7 +134,7 @@ def test_what_is_very_deep_is_cut_at_the_left() -> None:
 def test_walking_goes_through_everything() -> None:
     """In the order in which it is drawn."""
     spans = [span("a", "1"), span("b", "2", "1"), span("c", "3", "2"), span("d", "4", "1")]
-    [root], _ = with_events(in_order(spans), [])
+    [root], _ = build_trees(sorted_spans(spans), [])
     assert [node.span.name for node in root.walk()] == ["a", "b", "c", "d"]
 
 
@@ -155,10 +164,10 @@ def test_walking_goes_through_everything() -> None:
 def test_events_in_a_line(event: dict[str, Any], line: str) -> None:
     """An exception with its place, a message with its level."""
     assert "".join(text for text, _ in event_pieces(event)) == line
-    assert what_happened(event) in line
-    assert (raised_at(event) is not None) is ("shop.py" in line)
+    assert event_summary(event) in line
+    assert (event_location(event) is not None) is ("shop.py" in line)
 
 
 def test_numbers_of_things() -> None:
     """One is one."""
-    assert [counted(n, "span", "spans") for n in (0, 1, 2)] == ["0 spans", "1 span", "2 spans"]
+    assert [pluralized(n, "span", "spans") for n in (0, 1, 2)] == ["0 spans", "1 span", "2 spans"]

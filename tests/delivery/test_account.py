@@ -44,8 +44,8 @@ class Books:
             assert totals.delivered + totals.lost_in_all == quantity
             assert totals.delivered == sink.taken[category]
             told = sum(sink.reported_of(category).values())
-            unreported = sum(row["quantity"] for row in unreported if row["category"] == category)
-            assert totals.lost_in_all == told + unreported + sink.rate_limited[category]
+            untold = sum(row["quantity"] for row in unreported if row["category"] == category)
+            assert totals.lost_in_all == told + untold + sink.rate_limited[category]
         assert len(sink.event_ids) == len(set(sink.event_ids))
 
 

@@ -91,8 +91,8 @@ def test_the_account_balances_with_the_servers(sink: Sink, lifecycle: Any, monke
         totals = totals_of(client.sender.outcomes, category)
         assert totals.delivered == sink.taken[category]
         told = sum(sink.reported_of(category).values())
-        unreported = sum(row["quantity"] for row in unreported if row["category"] == category)
-        assert totals.lost_in_all == told + unreported + sink.rate_limited[category]
+        untold = sum(row["quantity"] for row in unreported if row["category"] == category)
+        assert totals.lost_in_all == told + untold + sink.rate_limited[category]
     spans = [span for envelope in sink.envelopes for item in envelope.items for span in _span_ids(item)]
     assert len(spans) == len(set(spans)) == sink.taken["span"]
 

@@ -50,9 +50,9 @@ def _serve() -> None:
     import httpx
     import opentelemetry.sdk.trace.export.in_memory_span_exporter
 
-    from bridge._internal.doctor.checks import process_checks
+    from bridge._internal.doctor.checks import all_checks
 
-    process_checks()
+    all_checks()
     assert httpx
     assert opentelemetry.sdk.trace.export.in_memory_span_exporter
     for line in sys.stdin:

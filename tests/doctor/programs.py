@@ -1,4 +1,4 @@
-"""Programs in processes of their own, that tell what `check_setup` says there."""
+"""Programs in processes of their own that print what `check_setup` returns there."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tests.doctor.nursery import Nursery
 DSN = "http://public@127.0.0.1:9/1"
 INIT = f'import bridge\nbridge.init("{DSN}", traces_sample_rate=1.0)\n'
 FORGOTTEN = ("SENTRY_", "OTEL_", "DD_", "LOGFIRE_", "BRIDGE_", "PYTHONPATH", "PYTHONSAFEPATH")
-TELL = """
+PRINT_DIAGNOSIS = """
 import json as _json
 import bridge as _bridge
 from bridge._internal.doctor.diagnosis import diagnose as _diagnose
 from bridge._internal.guard import reraise_faults as _reraise_faults
 _reraise_faults(True)
-_told = [_bridge.check_setup(), _diagnose()]
-print("TOLD " + _json.dumps([[[p.severity, p.code, p.what, p.why, p.fix] for p in ps] for ps in _told]))
+_diagnoses = [_bridge.check_setup(), _diagnose()]
+print("DIAGNOSIS " + _json.dumps([[[p.severity, p.code, p.what, p.why, p.fix] for p in ps] for ps in _diagnoses]))
 """
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
-    """Return an environment that says nothing of tracing but what is given."""
+    """Return an environment without variables about tracing, except those given."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FORGOTTEN)}
     return {**kept, **variables}
 
@@ -47,20 +47,20 @@ def run(
     )
 
 
-def told(
+def diagnosed(
     program: str, folder: Path, *, python: str | Path = sys.executable, **variables: str
 ) -> tuple[list[list[str]], list[list[str]]]:
     """Run a program in a folder and a process; returns what check_setup and the whole diagnosis say at its end."""
     if variables or str(python) != sys.executable or not hasattr(os, "fork"):
         file = folder / "the_program.py"
-        file.write_text(program + TELL)
+        file.write_text(program + PRINT_DIAGNOSIS)
         done = run([str(file)], folder, python=python, **variables)
         written = done.stdout + done.stderr
     else:
-        written = _nursery().run(program + TELL, folder)
-    lines = [line for line in written.splitlines() if line.startswith("TOLD ")]
+        written = _nursery().run(program + PRINT_DIAGNOSIS, folder)
+    lines = [line for line in written.splitlines() if line.startswith("DIAGNOSIS ")]
     assert lines, written
-    checked, everything = json.loads(lines[-1].removeprefix("TOLD "))
+    checked, everything = json.loads(lines[-1].removeprefix("DIAGNOSIS "))
     return checked, everything
 
 

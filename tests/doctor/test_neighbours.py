@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor.programs import DSN, INIT, codes, told
+from tests.doctor.programs import DSN, INIT, codes, diagnosed
 from tests.interop.neighbours import pip_install
 
 PROVOKES = (
@@ -62,7 +62,7 @@ def sentry_sdk(**options: str) -> str:
 def test_sentry_sdk(program: str, expected: list[str], tmp_path: Path) -> None:
     """With tracing on or with OpenTelemetry's spans it sends all twice; for errors only, it writes headers."""
     pytest.importorskip("sentry_sdk")
-    checked, _ = told(program, tmp_path)
+    checked, _ = diagnosed(program, tmp_path)
     assert codes(checked) == expected
     assert "sentry-sdk" in checked[0][4] or "sentry_sdk" in checked[0][4]
 
@@ -74,9 +74,9 @@ def test_the_otlp_integration_of_sentry_sdk(tmp_path: Path) -> None:
     program = "from sentry_sdk.integrations.otlp import OTLPIntegration\n" + sentry_sdk(
         integrations="[OTLPIntegration()]"
     )
-    after = codes(told(INIT + program, tmp_path)[0])
+    after = codes(diagnosed(INIT + program, tmp_path)[0])
     assert after == ["propagator-replaced", "spans-sent-twice", "sentry-sdk-too"]
-    before = codes(told(program + INIT, tmp_path)[0])
+    before = codes(diagnosed(program + INIT, tmp_path)[0])
     assert before == ["spans-sent-twice", "sentry-sdk-too", "sentry-sdk-propagator"]
 
 
@@ -100,7 +100,7 @@ def neighbour(name: str) -> Path:
 )
 def test_logfire(program: str, expected: list[str], tmp_path: Path) -> None:
     """Configured first, its provider is adopted; afterwards, its spans are apart; again, ours is thrown out."""
-    checked, _ = told("import logging\nlogging.disable()\n" + program, tmp_path, python=neighbour("logfire"))
+    checked, _ = diagnosed("import logging\nlogging.disable()\n" + program, tmp_path, python=neighbour("logfire"))
     assert codes(checked) == expected
     assert all("after logfire.configure()" in fix or "logfire.configure() first" in fix for *_, fix in checked)
 
@@ -109,12 +109,12 @@ def test_logfire(program: str, expected: list[str], tmp_path: Path) -> None:
 def test_ddtrace(tmp_path: Path) -> None:
     """Its patches write a traceparent of their own; its OpenTelemetry provider cannot be adopted."""
     python, patch = neighbour("ddtrace"), "import ddtrace\nddtrace.patch(httpx=True)\n"
-    assert codes(told("import ddtrace\n" + INIT, tmp_path, python=python, **QUIET)[0]) == []
-    assert codes(told(patch + INIT, tmp_path, python=python, **QUIET)[0]) == ["ddtrace-headers"]
+    assert codes(diagnosed("import ddtrace\n" + INIT, tmp_path, python=python, **QUIET)[0]) == []
+    assert codes(diagnosed(patch + INIT, tmp_path, python=python, **QUIET)[0]) == ["ddtrace-headers"]
     styles = {"DD_TRACE_PROPAGATION_STYLE": "datadog"}
-    assert codes(told(patch + INIT, tmp_path, python=python, **QUIET, **styles)[0]) == []
+    assert codes(diagnosed(patch + INIT, tmp_path, python=python, **QUIET, **styles)[0]) == []
     program = "import ddtrace.auto\nimport bridge\ntry:\n    bridge.init()\nexcept ValueError:\n    pass\n"
-    checked, _ = told(program, tmp_path, python=python, **QUIET, DD_TRACE_OTEL_ENABLED="true")
+    checked, _ = diagnosed(program, tmp_path, python=python, **QUIET, DD_TRACE_OTEL_ENABLED="true")
     assert codes(checked) == ["provider-takes-no-processors"]
     assert "DD_TRACE_OTEL_ENABLED" in checked[0][4]
 
@@ -130,7 +130,7 @@ def test_ddtrace(tmp_path: Path) -> None:
 def test_green_threads(name: str, patch: str, tmp_path: Path) -> None:
     """Patched first, all is well; after init, the worker waits where no green thread gets its turn."""
     python = neighbour(name)
-    assert codes(told(patch + INIT, tmp_path, python=python)[0]) == []
-    checked, _ = told(INIT + patch, tmp_path, python=python)
+    assert codes(diagnosed(patch + INIT, tmp_path, python=python)[0]) == []
+    checked, _ = diagnosed(INIT + patch, tmp_path, python=python)
     assert codes(checked) == ["monkey-patched-late"]
     assert name in checked[0][2]

@@ -1,4 +1,4 @@
-"""What is wrong with sending, as the server's answers show it; in this process."""
+"""Problems of delivery, as the server's answers show them; in this process."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 
 import bridge
 from bridge._internal.doctor.diagnosis import diagnose
-from bridge._internal.doctor.probe import send_tests
+from bridge._internal.doctor.probe import send_probes
 from bridge._internal.options import resolve
 from tests.delivery.sink import CLOSE_UNANSWERED, Answer, Sink
 
-PROVOKES = ("nothing-arrives", "rate-limited", "spans-sent-twice")
+PROVOKES = ("nothing-arrives", "spans-sent-twice")
 LIMITS = {"X-Sentry-Rate-Limits": "60:transaction;span:organization:why"}
 
 
@@ -23,31 +23,22 @@ def sink() -> Iterator[Sink]:
         yield running
 
 
-def told(code: str) -> list[str]:
+def diagnosed(code: str) -> list[str]:
     """Return what the diagnosis says under a code."""
     return [f"{problem.what} {problem.why}" for problem in diagnose() if problem.code == code]
 
 
 def test_a_server_that_refuses_everything(sink: Sink) -> None:
-    """While nothing has arrived yet and something was refused, that is told; not once something has arrived."""
+    """Refused envelopes are reported as long as none has arrived."""
     bridge.init(str(sink.dsn))
-    assert told("nothing-arrives") == []
+    assert diagnosed("nothing-arrives") == []
     sink.script.append(Answer(400))
     bridge.capture_message("lost")
     bridge.flush(10)
-    assert "1 errors (send_error)" in told("nothing-arrives")[0]
+    assert "1 errors (send_error)" in diagnosed("nothing-arrives")[0]
     bridge.capture_message("taken")
     bridge.flush(10)
-    assert told("nothing-arrives") == []
-
-
-def test_a_server_that_limits(sink: Sink) -> None:
-    """Which kinds of things the server wants none of at the moment."""
-    bridge.init(str(sink.dsn))
-    sink.script.append(Answer(200, LIMITS))
-    bridge.capture_message("taken")
-    bridge.flush(10)
-    assert "transaction, span" in told("rate-limited")[0]
+    assert diagnosed("nothing-arrives") == []
 
 
 def test_spans_by_otlp_as_well(sink: Sink) -> None:
@@ -65,7 +56,7 @@ def test_spans_by_otlp_as_well(sink: Sink) -> None:
     ):
         processor = BatchSpanProcessor(OTLPSpanExporter(endpoint))
         bridge.init(dsn, traces_sample_rate=1.0, trace_lifecycle=lifecycle, span_processors=[processor])
-        assert len(told("spans-sent-twice")) == expected, endpoint
+        assert len(diagnosed("spans-sent-twice")) == expected, endpoint
         bridge.close()
         processor.shutdown()
 
@@ -73,7 +64,7 @@ def test_spans_by_otlp_as_well(sink: Sink) -> None:
 def test_both_tests_are_taken(sink: Sink) -> None:
     """A message and a transaction arrive as the program's own would, with its environment and release."""
     options = resolve({"dsn": str(sink.dsn), "environment": "staging", "release": "shop@1"}, {})
-    sent, problems = send_tests(options)
+    sent, problems = send_probes(options)
     assert problems == []
     assert [(one.kind, one.status, one.answer) for one in sent] == [
         ("message", 200, "taken"),
@@ -103,7 +94,7 @@ def test_both_tests_are_taken(sink: Sink) -> None:
 def test_an_answer_in_words(sink: Sink, answer: Answer, severity: str, says: str) -> None:
     """What the server's status, its own words and its limits mean, and what to do."""
     sink.script.extend([answer, answer])
-    sent, problems = send_tests(resolve({"dsn": str(sink.dsn)}, {}))
+    sent, problems = send_probes(resolve({"dsn": str(sink.dsn)}, {}))
     assert [one.status for one in sent] == [answer.status] * 2
     assert [problem.severity for problem in problems] == [severity] * 2
     assert says in problems[0].what
@@ -111,17 +102,17 @@ def test_an_answer_in_words(sink: Sink, answer: Answer, severity: str, says: str
 
 
 def test_no_answer(sink: Sink) -> None:
-    """A network error is told in words, once for each test; nothing is tried again."""
+    """A network error is reported once for each test; nothing is retried."""
     sink.script.extend([CLOSE_UNANSWERED] * 2)
-    sent, problems = send_tests(resolve({"dsn": str(sink.dsn)}, {}))
+    sent, problems = send_probes(resolve({"dsn": str(sink.dsn)}, {}))
     assert [one.status for one in sent] == [None, None]
     assert "did not reach the server" in problems[0].what
     assert sink.requests == 2
 
 
 def test_nowhere_to_send_to() -> None:
-    """Without a DSN that is all that is told."""
+    """Without a DSN, that is the only problem."""
     for options in (None, resolve({}, {})):
-        sent, problems = send_tests(options)
+        sent, problems = send_probes(options)
         assert sent == []
         assert [problem.severity for problem in problems] == ["error"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor.programs import DSN, INIT, told
+from tests.doctor.programs import DSN, INIT, diagnosed
 
 pytestmark = pytest.mark.programs
 
@@ -94,7 +94,7 @@ def test_a_sound_set_up_has_no_problems(name: str, tmp_path: Path) -> None:
     """check_setup returns an empty list, and changes nothing: asking twice gives the same."""
     if "sentry-sdk" in name:
         pytest.importorskip("sentry_sdk")
-    assert told(SOUND[name] + "bridge.check_setup()\n", tmp_path)[0] == []
+    assert diagnosed(SOUND[name] + "bridge.check_setup()\n", tmp_path)[0] == []
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_sound_set_up_has_no_problems(name: str, tmp_path: Path) -> None:
 )
 def test_a_sound_environment_has_no_problems(variables: dict[str, str], tmp_path: Path) -> None:
     """Entry points and variables set it up, in any order of propagators."""
-    assert told("import bridge\nbridge.init()\n", tmp_path, **variables)[0] == []
+    assert diagnosed("import bridge\nbridge.init()\n", tmp_path, **variables)[0] == []
 
 
 def test_looking_changes_nothing(tmp_path: Path) -> None:
@@ -135,4 +135,4 @@ with bridge.start_span("a"):
     bridge.check_setup()
     assert all(one is other or one == other for one, other in zip(state(), before))
 """
-    assert told(program, tmp_path)[0] == []
+    assert diagnosed(program, tmp_path)[0] == []

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from bridge._internal.console.tree import Node, in_order, spans_of, with_events
+from bridge._internal.console.tree import Node, build_trees, sorted_spans, transaction_spans
 from bridge._internal.delivery.envelope import Envelope
 from bridge._internal.demo.receiver import Receiver
 from tests.interop.neighbours import absent, free_port, running
@@ -134,8 +134,8 @@ class Arrived:
 
 def trees(transactions: Sequence[dict[str, Any]]) -> list[Node]:
     """Return the roots of what was sent, by any number of services, children in the order of their start."""
-    spans = in_order(span for transaction in transactions for span in spans_of(transaction))
-    return with_events(spans, [])[0]
+    spans = sorted_spans(span for transaction in transactions for span in transaction_spans(transaction))
+    return build_trees(spans, [])[0]
 
 
 def _names(nodes: Sequence[Node]) -> list[Any]:

@@ -20,7 +20,7 @@ import bridge
 warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 advises against forking with threads
 
 def set_up():
-    bridge.init(sys.argv[1], traces_sample_rate=1.0)
+    bridge.init(sys.argv[1], traces_sample_rate=1.0, shutdown_timeout=30)
 
 def work(number):
     with bridge.start_span(f"job {number}"):
@@ -89,7 +89,7 @@ def test_handlers_of_the_users_run_before_the_end(sink: Sink, tmp_path: Path) ->
         """
 import atexit, sys
 import bridge
-bridge.init(sys.argv[1], traces_sample_rate=1.0)
+bridge.init(sys.argv[1], traces_sample_rate=1.0, shutdown_timeout=30)
 
 def work(name):
     with bridge.start_span(name):

@@ -83,6 +83,11 @@ def use() -> None:
     bridge.init(traces_sample_rate="all")  # type: ignore[arg-type]
     assert_type(bridge.capture_message("m"), str | None)
     assert_type(bridge.trace_headers(), dict[str, str])
+    assert_type(bridge.check_setup(), list[bridge.Problem])
+    assert_type(bridge.__version__, str)
+    bridge.init(sampler=bridge.otel.SentrySampler(0.5))
+    with bridge.testing.capture() as captured:
+        assert_type(captured, BridgeCapture)
 
 
 def use_testing(bridge_capture: BridgeCapture) -> None:

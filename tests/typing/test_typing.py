@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 
-def test_mypy_sees_what_a_user_means(tmp_path: Path) -> None:
-    """mypy --strict finds nothing in a user's program, and every expected type is the one it sees."""
+@pytest.mark.parametrize("program", ["api.py", "misspelt.py"])
+def test_mypy_sees_what_a_user_means(program: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """mypy --strict finds nothing in a user's program but what it should: every type and every error is expected."""
     api = pytest.importorskip("mypy.api", reason="mypy is not installed")
-    program = Path(__file__).with_name("api.py")
-    output, errors, code = api.run(["--strict", "--cache-dir", str(tmp_path), str(program)])
+    cache = tmp_path_factory.getbasetemp() / "mypy"
+    path = Path(__file__).with_name(program)
+    output, errors, code = api.run(["--strict", "--cache-dir", str(cache), str(path)])
     assert (code, errors) == (0, ""), output

@@ -182,12 +182,15 @@ def test_our_trace_state_member(state: SentryState, text: str) -> None:
     [
         ("", None),
         ("x", None),
-        ("s:2;r:9;n:1.0", SentryState(None, None, None)),
-        ("s:1;r:nan", SentryState(True, None, None)),
+        ("s:2;r:9;n:1.0", None),
+        ("s:1;r:nan", None),
+        ("s:1;n:1.0", None),
+        ("s:true;r:0.5", None),
+        ("s:1;other:x", SentryState(True, None, None)),
     ],
 )
 def test_a_bad_trace_state_member(text: str, state: SentryState | None) -> None:
-    """What cannot be used counts as absent."""
+    """A member with a part that cannot be read is ignored whole; a part that is unknown is not."""
     assert parse_sentry_member(text) == state
 
 

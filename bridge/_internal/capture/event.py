@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bridge._internal.capture.stacktrace import frames_of_traceback
 from bridge._internal.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from bridge._internal.payload import Payload
 
 _MAX_EXCEPTIONS = 50
 _MAX_MESSAGE = 8192
@@ -22,7 +24,7 @@ def exception_event(
     with_locals: bool = False,
     handled: bool = True,
     mechanism_type: str = "generic",
-) -> dict[str, Any]:
+) -> Payload:
     """Return the event of an exception, without level and scope data."""
     values = exception_values(error, with_locals=with_locals, handled=handled, mechanism_type=mechanism_type)
     return {
@@ -33,7 +35,7 @@ def exception_event(
     }
 
 
-def message_event(message: str, *, event_id: str, timestamp_ns: int) -> dict[str, Any]:
+def message_event(message: str, *, event_id: str, timestamp_ns: int) -> Payload:
     """Return the event of a message, without level and scope data."""
     return {
         "event_id": event_id,
@@ -43,17 +45,15 @@ def message_event(message: str, *, event_id: str, timestamp_ns: int) -> dict[str
     }
 
 
-def exception_values(
-    error: BaseException, *, with_locals: bool, handled: bool, mechanism_type: str
-) -> list[dict[str, Any]]:
+def exception_values(error: BaseException, *, with_locals: bool, handled: bool, mechanism_type: str) -> list[Payload]:
     """Return an exception with its causes and the members of groups, the oldest cause first.
 
     The exception itself has id 0 and is the last; each other one names the exception that it belongs to (`parent_id`)
     and how (`source`). `__suppress_context__` is obeyed; what was seen already is not gone into again.
     """
-    values: list[dict[str, Any]] = []
+    values: list[Payload] = []
     for number, (one, parent, source) in enumerate(_related(error)):
-        mechanism: dict[str, Any] = {
+        mechanism: Payload = {
             "type": mechanism_type if number == 0 else "chained",
             "handled": handled,
             "exception_id": number,
@@ -67,9 +67,9 @@ def exception_values(
     return values[::-1]
 
 
-def _value(error: BaseException, mechanism: dict[str, Any], *, with_locals: bool) -> dict[str, Any]:
+def _value(error: BaseException, mechanism: Payload, *, with_locals: bool) -> Payload:
     kind = type(error)
-    value: dict[str, Any] = {
+    value: Payload = {
         "type": kind.__qualname__,
         "module": None if kind.__module__ == "builtins" else kind.__module__,
         "value": _message(error),

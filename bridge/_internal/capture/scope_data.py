@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bridge._internal.payload import Data, Payload
+
 _MAX_TAG = 200
 _MAX_BREADCRUMBS = 100
 _USER_TEXTS = frozenset({"id", "email", "username", "name", "ip_address"})
@@ -30,15 +32,15 @@ class ScopeLike(Protocol):
     """What is read of a scope."""
 
     @property
-    def tags(self) -> Mapping[str, Any]: ...
+    def tags(self) -> Data: ...
     @property
-    def user(self) -> Mapping[str, Any] | None: ...
+    def user(self) -> Data | None: ...
     @property
-    def contexts(self) -> Mapping[str, Mapping[str, Any]]: ...
+    def contexts(self) -> Mapping[str, Data]: ...
     @property
-    def extra(self) -> Mapping[str, Any]: ...
+    def extra(self) -> Data: ...
     @property
-    def attributes(self) -> Mapping[str, Any]: ...
+    def attributes(self) -> Data: ...
     @property
     def level(self) -> str | None: ...
     @property
@@ -46,10 +48,10 @@ class ScopeLike(Protocol):
     @property
     def transaction_name(self) -> str | None: ...
     @property
-    def breadcrumbs(self) -> Sequence[Mapping[str, Any]]: ...
+    def breadcrumbs(self) -> Sequence[Data]: ...
 
 
-def apply_scope(event: dict[str, Any], *layers: ScopeLike) -> None:
+def apply_scope(event: Payload, *layers: ScopeLike) -> None:
     """Complete an event from scope layers, lowest precedence first; the event's own values win over all of them."""
     _complete_mapping(event, "tags", [layer.tags for layer in layers])
     _complete_mapping(event, "extra", [layer.extra for layer in layers])
@@ -79,19 +81,19 @@ def in_force(layers: Sequence[ScopeLike], name: str) -> Any:
     return next((value for layer in reversed(layers) if (value := getattr(layer, name)) is not None), None)
 
 
-def _complete_mapping(event: dict[str, Any], key: str, layers: Sequence[Mapping[str, Any]]) -> None:
+def _complete_mapping(event: Payload, key: str, layers: Sequence[Data]) -> None:
     own = event.get(key)
     if own is not None and not hasattr(own, "items"):
         return  # an event of the user's making, in a form of its own
-    merged: dict[str, Any] = {}
+    merged: Payload = {}
     for layer in (*layers, own or {}):
         merged.update(layer)
     if merged:
         event[key] = merged
 
 
-def _complete_contexts(event: dict[str, Any], layers: Sequence[ScopeLike]) -> None:
-    merged: dict[str, dict[str, Any]] = {}
+def _complete_contexts(event: Payload, layers: Sequence[ScopeLike]) -> None:
+    merged: dict[str, Payload] = {}
     for contexts in (*(layer.contexts for layer in layers), event.get("contexts") or {}):
         for name, block in contexts.items():
             merged[name] = {**merged.get(name, {}), **block}
@@ -99,7 +101,7 @@ def _complete_contexts(event: dict[str, Any], layers: Sequence[ScopeLike]) -> No
         event["contexts"] = merged
 
 
-def clean_tags(tags: Mapping[Any, Any]) -> dict[str, str]:
+def clean_tags(tags: Mapping[Any, object]) -> dict[str, str]:
     """Return tags as Sentry takes them: text of one line and at most 200 characters, plain keys, nothing empty."""
     cleaned: dict[str, str] = {}
     for key, value in tags.items():
@@ -112,7 +114,7 @@ def clean_tags(tags: Mapping[Any, Any]) -> dict[str, str]:
     return cleaned
 
 
-def user_value(key: Any, value: Any) -> Any:
+def user_value(key: object, value: object) -> object:
     """Return what says who a user is as text, whatever it is (a number, a UUID); any other number as text too."""
     if value is None or isinstance(value, str):
         return value
@@ -121,7 +123,7 @@ def user_value(key: Any, value: Any) -> Any:
     return value
 
 
-def clean_level(level: Any) -> str:
+def clean_level(level: object) -> str:
     """Return a level by the name that Sentry has for it: Python's own names and numbers count too."""
     if isinstance(level, int):
         level = logging.getLevelName(level)
@@ -130,7 +132,7 @@ def clean_level(level: Any) -> str:
     return name if name in _LEVELS.values() else "error"
 
 
-def printed(value: Any) -> str:
+def printed(value: object) -> str:
     """Return the text of any value; one that cannot say is named by its type."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -140,5 +142,5 @@ def printed(value: Any) -> str:
         return f"<{type(value).__name__}>"
 
 
-def _seconds(timestamp: Any) -> float:
+def _seconds(timestamp: object) -> float:
     return float(timestamp) if isinstance(timestamp, int | float) else 0.0

@@ -6,13 +6,15 @@ import linecache
 import os
 import re
 import sysconfig
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bridge._internal.secret_names import FILTERED, is_secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType, TracebackType
+
+    from bridge._internal.payload import Payload
 
 _CONTEXT_LINES = 5
 _MAX_LINE = 500
@@ -25,7 +27,7 @@ _STANDARD_LIBRARY = tuple(
 _INSTALLED = re.compile(r"[\\/](?:site|dist)-packages[\\/]")
 
 
-def frames_of_traceback(traceback: TracebackType | None, *, with_locals: bool) -> list[dict[str, Any]]:
+def frames_of_traceback(traceback: TracebackType | None, *, with_locals: bool) -> list[Payload]:
     """Return the frames of a traceback, caller first; of a very deep one both ends."""
     places = list(_places(traceback))
     if len(places) > _MAX_FRAMES:
@@ -40,11 +42,11 @@ def _places(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
         traceback = traceback.tb_next
 
 
-def _frame(frame: FrameType, line: int, *, with_locals: bool) -> dict[str, Any]:
+def _frame(frame: FrameType, line: int, *, with_locals: bool) -> Payload:
     code = frame.f_code
     path = code.co_filename
     module = frame.f_globals.get("__name__")
-    made: dict[str, Any] = {
+    made: Payload = {
         "filename": _short_name(path, module),
         "abs_path": path if path.startswith("<") else os.path.abspath(path),
         "function": getattr(code, "co_qualname", code.co_name),
@@ -58,7 +60,7 @@ def _frame(frame: FrameType, line: int, *, with_locals: bool) -> dict[str, Any]:
     return made
 
 
-def _short_name(path: str, module: Any) -> str:
+def _short_name(path: str, module: object) -> str:
     """Return the path from the package's folder on, or the file's name."""
     if not isinstance(module, str) or path.startswith("<"):
         return path
@@ -76,7 +78,7 @@ def _is_in_app(path: str) -> bool:
     return not absolute.startswith(_STANDARD_LIBRARY)
 
 
-def _source(frame: FrameType, path: str, line: int) -> dict[str, Any]:
+def _source(frame: FrameType, path: str, line: int) -> Payload:
     """Return the line with those around it; nothing where the source is not to be had."""
     try:
         lines = linecache.getlines(path, frame.f_globals)
@@ -95,7 +97,7 @@ def _source(frame: FrameType, path: str, line: int) -> dict[str, Any]:
     }
 
 
-def _described(name: str, value: Any) -> str:
+def _described(name: str, value: object) -> str:
     if is_secret_name(name):
         return FILTERED
     try:

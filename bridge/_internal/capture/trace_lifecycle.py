@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bridge._internal import sources
 from bridge._internal.capture.hooks import ask_hook
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bridge._internal.delivery.envelope import Envelope
     from bridge._internal.delivery.sender import Sender
     from bridge._internal.options import Options
+    from bridge._internal.payload import Payload
     from bridge._internal.tracing.finished_span import EndedSpan, FinishedSpan
     from bridge._internal.tracing.segment import Segment
 
@@ -57,7 +58,7 @@ class WholeTransactions:
         overflow: int,
     ) -> list[Envelope]:
         sender, options, observer = self._sender, self._options, self._sender.observer
-        event: dict[str, Any] | None = transaction_payload(
+        event: Payload | None = transaction_payload(
             root,
             finished_spans(children),
             event_id=sources.current.transaction_id(),
@@ -133,8 +134,8 @@ def layers_of(segment: Segment) -> tuple[ScopeData, ScopeData, ScopeData]:
 
 
 def chosen_spans(
-    options: Options, sender: Sender, spans: list[dict[str, Any]], name_and_op: Callable[[dict[str, Any]], NameAndOp]
-) -> list[dict[str, Any]]:
+    options: Options, sender: Sender, spans: list[Payload], name_and_op: Callable[[Payload], NameAndOp]
+) -> list[Payload]:
     """Leave out what is ignored, and give each other span to the user's hook, which may change it."""
     rules = options.ignore_spans
     if rules:
@@ -149,11 +150,11 @@ def chosen_spans(
     return [ask_hook(lambda span, _: hook(span), "before_send_span", span, {}) or span for span in spans]
 
 
-def _name_and_op(span: dict[str, Any]) -> NameAndOp:
+def _name_and_op(span: Payload) -> NameAndOp:
     return span.get("description"), span.get("op")
 
 
-def _name_and_op_v2(span: dict[str, Any]) -> NameAndOp:
+def _name_and_op_v2(span: Payload) -> NameAndOp:
     return span["name"], span["attributes"].get("sentry.op", {}).get("value")
 
 

@@ -1,4 +1,4 @@
-"""What cannot be shown yet: events whose span is open, and streamed spans whose root is."""
+"""Events and streamed spans that are held back until their root ends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bridge._internal.console.tree import span_id_of
+from bridge._internal.console.tree import event_span_id
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -21,53 +21,53 @@ _REMEMBERED_SEGMENTS = 1000
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _PendingEvent:
     event: Event
     ticks: int = 0
-    was_shown: bool = False
+    is_shown: bool = False
 
 
-class WaitingEvents:
-    """Events until the tree of their span is drawn. One that waits for long is shown alone first."""
+class PendingEvents:
+    """Events held back until the tree of their span is printed, or printed alone if that takes long."""
 
     def __init__(self) -> None:
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[_PendingEvent] = deque()
 
     def add(self, event: Event) -> Iterator[Event]:
-        """Keep an event; gives those that there is no room for any more and that nobody saw."""
-        self._waiting.append(_Waiting(event))
+        """Hold an event; yield unprinted events that exceed `MAX_EVENTS`."""
+        self._waiting.append(_PendingEvent(event))
         while len(self._waiting) > MAX_EVENTS:
             oldest = self._waiting.popleft()
-            if not oldest.was_shown:
+            if not oldest.is_shown:
                 yield oldest.event
 
     def take(self, span_ids: Collection[str]) -> list[Event]:
-        """Return the events of these spans, and keep them no longer."""
+        """Remove and return the events of these spans."""
         if not self._waiting:
             return []
-        taken = [one for one in self._waiting if span_id_of(one.event) in span_ids]
+        taken = [one for one in self._waiting if event_span_id(one.event) in span_ids]
         if taken:
-            self._waiting = deque(one for one in self._waiting if span_id_of(one.event) not in span_ids)
+            self._waiting = deque(one for one in self._waiting if event_span_id(one.event) not in span_ids)
         return [one.event for one in taken]
 
     def overdue(self) -> list[Event]:
-        """Return the events that have waited for a whole tick and that nobody saw; they wait on for their tree."""
+        """Return unprinted events that have been pending for a whole tick; they stay pending for their tree."""
         found = []
         for one in self._waiting:
             one.ticks += 1
-            if one.ticks > 1 and not one.was_shown:
-                one.was_shown = True
+            if one.ticks > 1 and not one.is_shown:
+                one.is_shown = True
                 found.append(one.event)
         return found
 
     def rest(self) -> list[Event]:
-        """Return all that nobody saw, and keep none."""
+        """Remove all events and return those not printed yet."""
         waiting, self._waiting = self._waiting, deque()
-        return [one.event for one in waiting if not one.was_shown]
+        return [one.event for one in waiting if not one.is_shown]
 
 
 class FinishedTree(NamedTuple):
-    """Spans of one segment: a whole one, or what came `late`, or what came before it `ended`."""
+    """Spans of one segment: complete, or those that came `late`, or those that came before it `ended`."""
 
     spans: list[SentSpan]
     late: bool = False
@@ -75,12 +75,12 @@ class FinishedTree(NamedTuple):
 
     @property
     def root(self) -> SentSpan:
-        """The one that all others are below, where it is here."""
+        """The segment's root span, or the first span if the root is not among them."""
         return next((span for span in self.spans if span.payload.get("is_segment")), self.spans[0])
 
 
-class WaitingSegments:
-    """Streamed spans until their root comes. Past `MAX_SPANS` the oldest root is not waited for any more."""
+class PendingSegments:
+    """Streamed spans held back until their root arrives. Beyond `MAX_SPANS` the oldest tree is released early."""
 
     def __init__(self) -> None:
         self._spans: OrderedDict[str, list[SentSpan]] = OrderedDict()
@@ -88,7 +88,7 @@ class WaitingSegments:
         self._complete: OrderedDict[str, None] = OrderedDict()
 
     def add(self, spans: Iterable[SentSpan]) -> Iterator[FinishedTree]:
-        """Take spans in; gives the trees that need wait no longer."""
+        """Add spans; yield the trees that are ready to print."""
         late: dict[str, list[SentSpan]] = {}
         for span in spans:
             segment = str(span.attributes.get("sentry.segment.id", span.span_id))

@@ -1,41 +1,38 @@
-"""Trees as lines of text: guides, columns, what is too long cut. Pure functions; a line is pieces with their roles."""
+"""Trees as lines of text with guides and columns, fitted to a width. Pure functions."""
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from bridge._internal.console.tree import Node, raised_at, what_happened
+from bridge._internal.console.terminal import display_width, printable, truncated
+from bridge._internal.console.tree import Node, event_location, event_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from bridge._internal.console.terminal import Line, Piece
     from bridge._internal.console.tree import SentSpan
 
-Piece: TypeAlias = tuple[str, str]
-"""A text and its role: what it is, for whoever gives it a colour."""
-Line: TypeAlias = list[Piece]
-
 _BELOW = {"": "", "├─ ": "│  ", "└─ ": "   "}
-_ALIKE = 5
-"""So many spans in a row may look the same before they are drawn as one."""
+_MAX_EQUAL = 5
+"""Longer runs of equal spans are folded."""
 _GAP = "  "
-_LEAST_LABEL = 16
+_MIN_LABEL = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Alike:
-    """Spans that are drawn as a number: they look like the one before them."""
+class FoldedSpans:
+    """A run of spans that look like the one before them, drawn as their number."""
 
     spans: Sequence[SentSpan]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a tree: what is drawn before it, its text, and the span whose columns stand beside it, or a note."""
+    """One line of a tree: guides, text, and the span whose columns follow it, or a note."""
 
     guide: str
     text: str
@@ -44,13 +41,13 @@ class Row:
     note: str = ""
 
 
-def rows(root: Node) -> Iterator[Row]:
-    """Go through a tree from above: each span, then the events that were captured in it, then what is below."""
-    waiting: list[tuple[Node | Alike, str, str]] = [(root, "", "")]
+def tree_rows(root: Node) -> Iterator[Row]:
+    """Yield the rows of a tree, depth first: each span, its events, its children."""
+    waiting: list[tuple[Node | FoldedSpans, str, str]] = [(root, "", "")]
     while waiting:
         entry, prefix, branch = waiting.pop()
-        if isinstance(entry, Alike):
-            yield _row_of_alike(entry, prefix + branch)
+        if isinstance(entry, FoldedSpans):
+            yield _folded_row(entry, prefix + branch)
             continue
         span = entry.span
         yield Row(prefix + branch, printable(span.name), "wrong" if span.status else "name", span)
@@ -65,125 +62,89 @@ def rows(root: Node) -> Iterator[Row]:
 
 
 def event_pieces(event: Mapping[str, Any]) -> Line:
-    """Return the words for an error or a message: what happened, and where in the code."""
-    level, text = event.get("level") or "error", printable(what_happened(event))
+    """Return the pieces for an error or message: its summary and its code location."""
+    level, text = event.get("level") or "error", printable(event_summary(event))
     serious = level in ("error", "fatal")
-    place = raised_at(event)
-    said: Piece = (f"! {text}", "error") if serious else (f"· {printable(str(level))}: {text}", "warning")
-    return [said, (f"  {printable(place)}", "quiet")] if place else [said]
+    place = event_location(event)
+    summary: Piece = (f"! {text}", "error") if serious else (f"· {printable(str(level))}: {text}", "warning")
+    return [summary, (f"  {printable(place)}", "quiet")] if place else [summary]
 
 
-def _row_of_alike(alike: Alike, guide: str) -> Row:
-    took = duration(sum(span.duration_ms for span in alike.spans)).strip()
+def _folded_row(alike: FoldedSpans, guide: str) -> Row:
+    took = format_duration(sum(span.duration_ms for span in alike.spans)).strip()
     return Row(guide, f"… {len(alike.spans)} more of the same, {took} in all", "quiet")
 
 
-def _folded(children: Sequence[Node]) -> list[Node | Alike]:
-    """Draw a long run of spans that look the same, a query in a loop say, as the first and a number."""
-    folded: list[Node | Alike] = []
-    for _, run in groupby(children, _look):
+def _folded(children: Sequence[Node]) -> list[Node | FoldedSpans]:
+    """Fold a long run of equal spans, e.g. a query in a loop, to the first and a number."""
+    folded: list[Node | FoldedSpans] = []
+    for _, run in groupby(children, _appearance):
         nodes = list(run)
-        if len(nodes) > _ALIKE:
-            folded += [nodes[0], Alike([node.span for node in nodes[1:]])]
+        if len(nodes) > _MAX_EQUAL:
+            folded += [nodes[0], FoldedSpans([node.span for node in nodes[1:]])]
         else:
             folded += nodes
     return folded
 
 
-def _look(node: Node) -> object:
-    """Return the same for nodes that look the same; what has something below it looks like nothing else."""
+def _appearance(node: Node) -> object:
+    """Return a key that is equal for nodes that look the same; a node with children or events is unique."""
     if node.children or node.events:
         return node.span.span_id
     return node.span.name, node.span.op, node.span.made_by, node.span.status
 
 
-def table(drawn: Iterable[Row], columns: Callable[[SentSpan], Sequence[Piece]], width: int | None = None) -> list[Line]:
-    """Return lines with the columns of each span beside its name, cut to `width` cells where that is given."""
+def tree_lines(
+    drawn: Iterable[Row], columns: Callable[[SentSpan], Sequence[Piece]], width: int | None = None
+) -> list[Line]:
+    """Return lines with the columns of each span beside its name, truncated to `width` if given."""
     kept = list(drawn)
     facts = [columns(row.span) if row.span is not None else () for row in kept]
     widths = [
-        max((cells(fact[number][0]) for fact in facts if fact), default=0)
+        max((display_width(fact[number][0]) for fact in facts if fact), default=0)
         for number in range(max(map(len, facts), default=0))
     ]
-    label = max((cells(row.guide + row.text) for row in kept if row.span is not None), default=0)
+    label = max((display_width(row.guide + row.text) for row in kept if row.span is not None), default=0)
     if width is not None:
-        label = min(label, max(_LEAST_LABEL, width - sum(w + len(_GAP) for w in widths if w)))
+        label = min(label, max(_MIN_LABEL, width - sum(w + len(_GAP) for w in widths if w)))
     return [_line(row, fact, label, widths, width) for row, fact in zip(kept, facts, strict=True)]
 
 
 def _line(row: Row, facts: Sequence[Piece], label: int, widths: Sequence[int], width: int | None) -> Line:
     room: int | None = label
     if row.span is None:
-        room = None if width is None else max(_LEAST_LABEL, width - cells(row.note))
+        room = None if width is None else max(_MIN_LABEL, width - display_width(row.note))
     guide = row.guide
     if room is not None and len(guide) > room // 2:  # very deep
         guide = "…" + guide[len(guide) - room // 2 + 1 :]
-    text = row.text if room is None else cut(row.text, room - len(guide))
+    text = row.text if room is None else truncated(row.text, room - len(guide))
     line = [(guide, "guide"), (text, row.role)]
     if row.note:
         line.append((row.note, "quiet"))
-    at = cells(guide + text)
+    at = display_width(guide + text)
     start = label
     for (fact, role), cell in zip(facts, widths, strict=False):  # a row without a span has no facts
         if cell:
             start += len(_GAP)
             if fact.strip():
                 line += [(" " * (start - at), ""), (fact.rstrip(), role)]
-                at = start + cells(fact.rstrip())
+                at = start + display_width(fact.rstrip())
             start += cell
     return line
 
 
-def duration(ms: float) -> str:
-    """Write how long something took, so that a column of it is aligned."""
+def format_duration(ms: float) -> str:
+    """Format a duration so that a column of them is aligned."""
     if ms < 10_000:
         return f"{ms:7.2f} ms"
     return f"{ms / 1000:7.2f} s " if ms < 600_000 else f"{ms / 60_000:7.1f} min"
 
 
-def bar(span: SentSpan, start_s: float, end_s: float, size: int) -> str:
-    """Draw when a span ran, between two times."""
+def timeline_bar(span: SentSpan, start_s: float, end_s: float, size: int) -> str:
+    """Draw when a span ran within an interval, as a bar of `size` characters."""
     whole = end_s - start_s
     if whole <= 0:
         return "━" * size
     first = min(size - 1, max(0, int((span.started_s - start_s) / whole * size)))
     length = max(1, round((span.ended_s - span.started_s) / whole * size))
     return " " * first + "━" * min(length, size - first)
-
-
-def counted(quantity: int, one: str, more: str) -> str:
-    """Write a number of things."""
-    return f"{quantity} {one if quantity == 1 else more}"
-
-
-def printable(text: str) -> str:
-    """Write what a terminal would act upon, line ends and escapes above all, so that it can be read."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def cells(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
-    if text.isascii():
-        return len(text)
-    return sum(map(_cells_of, text))
-
-
-def _cells_of(character: str) -> int:
-    if unicodedata.combining(character) or unicodedata.category(character) == "Me":
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def cut(text: str, most: int) -> str:
-    """Return as much of a text as fits into so many cells; what is cut ends with an ellipsis."""
-    if cells(text) <= most:
-        return text
-    kept, used = [], 1
-    for character in text:
-        used += _cells_of(character)
-        if used > most:
-            break
-        kept.append(character)
-    return "".join(kept).rstrip() + "…"

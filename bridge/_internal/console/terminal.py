@@ -1,163 +1,139 @@
-"""Paper: where lines are written: a stream, in colours where it is a terminal, by `rich` where that is installed."""
+"""The terminal that the console, `doctor` and `decode` write to: its colours, its width, and lines written at once."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-from importlib.util import find_spec
-from io import StringIO
-from typing import TYPE_CHECKING, Protocol, TextIO
+import unicodedata
+from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
-    from bridge._internal.console.rendering import Line
+Piece: TypeAlias = tuple[str, str]
+"""A text and its role, which `_STYLES` gives a colour; other roles have none."""
+Line: TypeAlias = list[Piece]
 
-STYLES: Mapping[str, str] = {
-    "bar": "green",
-    "bar_wrong": "red",
-    "bridge": "magenta",
-    "error": "bold red",
-    "fine": "green",
-    "guide": "dim",
-    "heading": "bold",
-    "native": "blue",
-    "op": "cyan",
-    "quiet": "dim",
-    "warning": "yellow",
-    "wrong": "red",
+_BOLD, _DIM, _RED, _GREEN, _YELLOW, _BLUE, _MAGENTA, _CYAN = "1", "2", "31", "32", "33", "34", "35", "36"
+_STYLES: Mapping[str, str] = {
+    "bar": _GREEN,
+    "bar_wrong": _RED,
+    "bridge": _MAGENTA,
+    "error": f"{_BOLD};{_RED}",
+    "guide": _DIM,
+    "heading": _BOLD,
+    "native": _BLUE,
+    "op": _CYAN,
+    "quiet": _DIM,
+    "warning": _YELLOW,
+    "wrong": _RED,
 }
-"""How what has a role looks, in the words that rich knows."""
-_CODES = {
-    "bold": "1",
-    "dim": "2",
-    "red": "31",
-    "green": "32",
-    "yellow": "33",
-    "blue": "34",
-    "magenta": "35",
-    "cyan": "36",
-}
-_PLAIN = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "━": "=", "…": "~", "·": "-"})
+_ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "━": "=", "…": "~", "·": "-"})
 _WIDTH_ELSEWHERE = 120
+_MIN_WIDTH = 40
 
 
-class Paper(Protocol):
-    """Takes lines, whole."""
+class Terminal:
+    """A stream that takes whole lines, in colours if the stream and the environment want them."""
 
-    width: int
+    def __init__(self, stream: TextIO, environ: Mapping[str, str] = os.environ) -> None:
+        self.width = _width(stream, environ)
+        self._stream = stream
+        self._coloured = wants_colours(stream, environ)
 
-    def write(self, lines: Sequence[Line]) -> None:
-        """Write lines at once, so that those of others do not come between them."""
-
-
-def paper_for(stream: TextIO) -> Paper:
-    """Return what writes on a stream."""
-    colours = shows_colours(stream, os.environ)
-    return RichPaper(stream, colours) if has_rich() else PlainPaper(stream, colours)
-
-
-def has_rich() -> bool:
-    """Whether rich can be imported."""
-    return find_spec("rich") is not None
+    def write(self, lines: Iterable[Line]) -> None:
+        """Write lines in one call, so that no other thread's output comes between them."""
+        self._stream.write(_encodable(render(lines, coloured=self._coloured), self._stream))
+        self._stream.flush()
 
 
-def shows_colours(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Tell whether colours are wanted: not with `NO_COLOR`, yes with `FORCE_COLOR`, else on a terminal."""
+def wants_colours(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Decide on colours: `NO_COLOR` turns them off, `FORCE_COLOR` on (`0` and `false` off), else a terminal has them.
+
+    A terminal with `TERM=dumb` has none, and on Windows only Windows Terminal is known to understand the escapes.
+    See https://no-color.org and https://force-color.org.
+    """
     if environ.get("NO_COLOR"):
         return False
-    if environ.get("FORCE_COLOR"):
-        return environ["FORCE_COLOR"] != "0"
-    return is_terminal(stream) and environ.get("TERM") != "dumb"
+    if forced := environ.get("FORCE_COLOR"):
+        return forced.lower() not in ("0", "false")
+    understands = environ.get("TERM") != "dumb" and (sys.platform != "win32" or "WT_SESSION" in environ)
+    return understands and is_terminal(stream)
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether somebody looks on directly."""
+    """Whether a stream is connected to a terminal; a closed one, or an object without `isatty`, is not."""
     try:
         return stream.isatty()
-    except (AttributeError, ValueError):  # no file, or a closed one
+    except (AttributeError, ValueError):
         return False
 
 
-def width_of(stream: TextIO) -> int:
-    """Return how many columns there are: `COLUMNS`, or the terminal's; a file has enough."""
-    if os.environ.get("COLUMNS", "").isdigit():
-        return max(40, int(os.environ["COLUMNS"]))
+def render(lines: Iterable[Line], *, coloured: bool) -> str:
+    """Return lines as text, with ANSI escapes if `coloured`."""
+    return "".join("".join(_rendered(piece, coloured) for piece in line).rstrip() + "\n" for line in lines)
+
+
+def _rendered(piece: Piece, coloured: bool) -> str:
+    text, role = piece
+    style = _STYLES.get(role) if coloured and text else None
+    return text if style is None else f"\x1b[{style}m{text}\x1b[0m"
+
+
+def _width(stream: TextIO, environ: Mapping[str, str]) -> int:
+    """Return the number of columns: `COLUMNS`, or the terminal's; files have enough."""
+    if environ.get("COLUMNS", "").isdigit():
+        return max(_MIN_WIDTH, int(environ["COLUMNS"]))
     try:
-        return max(40, os.get_terminal_size(stream.fileno()).columns)
+        return max(_MIN_WIDTH, os.get_terminal_size(stream.fileno()).columns)
     except (AttributeError, OSError, ValueError):
         return shutil.get_terminal_size((_WIDTH_ELSEWHERE, 24)).columns if is_terminal(stream) else _WIDTH_ELSEWHERE
 
 
-class PlainPaper:
-    """Writes text, with the escapes of terminals for colours."""
-
-    def __init__(self, stream: TextIO, colours: bool) -> None:
-        self.width = width_of(stream)
-        self._stream = stream
-        # A console of Windows that is not told so would show the escapes themselves.
-        self._colours = colours and (sys.platform != "win32" or "WT_SESSION" in os.environ)
-
-    def write(self, lines: Sequence[Line]) -> None:
-        """Write lines in one call."""
-        _write(self._stream, "".join(self._rendered(line) for line in lines))
-
-    def _rendered(self, line: Line) -> str:
-        return "".join(self._piece(text, role) for text, role in line).rstrip() + "\n"
-
-    def _piece(self, text: str, role: str) -> str:
-        style = STYLES.get(role)
-        if not self._colours or style is None:
-            return text
-        return f"\x1b[{';'.join(str(_CODES[word]) for word in style.split())}m{text}\x1b[0m"
-
-
-class RichPaper:
-    """Has rich make the text, which knows more of terminals and their colours than we do.
-
-    It does not get the stream: at a broken pipe it would end the program, and take its standard output away.
-    """
-
-    def __init__(self, stream: TextIO, colours: bool) -> None:
-        from rich.console import Console
-
-        self.width = width_of(stream)
-        self._stream = stream
-        self._rendered = StringIO()
-        self._console = Console(
-            file=self._rendered,
-            force_terminal=colours,
-            no_color=not colours,
-            width=self.width,
-            highlight=False,
-            markup=False,
-            emoji=False,
-        )
-
-    def write(self, lines: Sequence[Line]) -> None:
-        """Write lines in one call."""
-        from rich.text import Text
-
-        for line in lines:
-            text = Text()
-            for part, role in line:
-                text.append(part, STYLES.get(role))
-            text.rstrip()
-            self._console.print(text, soft_wrap=True)
-        _write(self._stream, self._rendered.getvalue())
-
-
-def _write(stream: TextIO, text: str) -> None:
-    stream.write(encodable(text, stream))
-    stream.flush()
-
-
-def encodable(text: str, stream: TextIO) -> str:
-    """Return a text as the stream's encoding can have it, guides and bars in ASCII where it must be."""
+def _encodable(text: str, stream: TextIO) -> str:
+    """Replace what the stream's encoding lacks: guides and bars by ASCII, other characters by escapes."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        return text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
+        return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
     return text
+
+
+def pluralized(quantity: int, one: str, more: str) -> str:
+    """Return a number with the matching form of the noun."""
+    return f"{quantity} {one if quantity == 1 else more}"
+
+
+def printable(text: str) -> str:
+    """Escape control characters, such as line ends and ANSI escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def display_width(text: str) -> int:
+    """Return the number of terminal columns that a text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_character_width, text))
+
+
+def _character_width(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) == "Me":
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def truncated(text: str, most: int) -> str:
+    """Truncate a text to a number of columns; a truncated text ends with an ellipsis."""
+    if display_width(text) <= most:
+        return text
+    kept, used = [], 1
+    for character in text:
+        used += _character_width(character)
+        if used > most:
+            break
+        kept.append(character)
+    return "".join(kept).rstrip() + "…"

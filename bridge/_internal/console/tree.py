@@ -1,4 +1,4 @@
-"""What was sent, put together again to the trees that it was cut from. Pure functions."""
+"""Span trees rebuilt from sent payloads. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNKNOWN_SERVICE = "?"
 
 @dataclass(frozen=True, slots=True)
 class SentSpan:
-    """A span as it was sent, by either lifecycle; of a transaction's root the `service`, where a resource names it."""
+    """A span as it was sent, in a transaction or by itself; `service` is known for spans of a transaction."""
 
     payload: dict[str, Any]
     name: str
@@ -25,71 +25,71 @@ class SentSpan:
 
     @property
     def span_id(self) -> str:
-        """Its id."""
+        """The span id."""
         return str(self.payload["span_id"])
 
     @property
     def parent_span_id(self) -> str | None:
-        """The id of what it is below, which may be another service's."""
+        """The parent's span id, which may be of another service."""
         return self.payload.get("parent_span_id")
 
     @property
     def trace_id(self) -> str:
-        """Its trace."""
+        """The trace id."""
         return str(self.payload["trace_id"])
 
     @property
     def op(self) -> str | None:
-        """What kind of work it was."""
+        """The Sentry op."""
         return self.payload.get("op", self.attributes.get("sentry.op"))
 
     @property
     def origin(self) -> str | None:
-        """What made it."""
+        """The Sentry origin."""
         return self.payload.get("origin", self.attributes.get("sentry.origin"))
 
     @property
     def made_by(self) -> str:
-        """Which API made it, in words."""
+        """The API that created the span: `start_span()` or `native tracer`."""
         return "start_span()" if self.origin == ORIGIN_MANUAL else "native tracer"
 
     @property
     def scope(self) -> str | None:
-        """The name of the tracer that made it, if it has one."""
+        """The name of the OpenTelemetry tracer, if any."""
         return self.attributes.get("otel.scope.name")
 
     @property
     def status(self) -> str | None:
-        """How it went wrong; `None` where it did not."""
+        """The error status; `None` if the span is ok."""
         status = self.attributes.get("sentry.status.message", self.payload.get("status"))
         return None if status == "ok" else status
 
     @property
     def started_s(self) -> float:
-        """When it started, in seconds since the epoch."""
+        """Start time in seconds since the epoch."""
         return _seconds(self.payload, "start_timestamp")
 
     @property
     def ended_s(self) -> float:
-        """When it ended."""
+        """End time in seconds since the epoch."""
         return _seconds(self.payload, "timestamp", "end_timestamp")
 
     @property
     def duration_ms(self) -> float:
-        """How long it took."""
+        """Duration in milliseconds."""
         return (self.ended_s - self.started_s) * 1000
 
 
 @dataclass(slots=True)
 class Node:
-    """A span with what is below it, and the errors and messages that were captured in it."""
+    """A span with its children, and the errors and messages captured in it."""
 
     span: SentSpan
     events: list[Mapping[str, Any]] = field(default_factory=list)
     children: list[Node] = field(default_factory=list)
 
     def walk(self) -> Iterator[Node]:
-        """Go through it and everything below, in order."""
+        """Yield this node and its descendants, depth first."""
         waiting = [self]
         while waiting:
             node = waiting.pop()
@@ -98,7 +98,7 @@ class Node:
 
 
 def span_payloads(transaction: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Go through the spans of a transaction, its root first; each has a `description`, ids and times."""
+    """Yield the span payloads of a transaction, root first; each has a `description`, ids and times."""
     root = {**transaction["contexts"]["trace"], "description": transaction["transaction"]}
     for key in ("start_timestamp", "timestamp", "tags", "measurements"):
         if key in transaction:
@@ -107,30 +107,30 @@ def span_payloads(transaction: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     yield from transaction["spans"]
 
 
-def spans_of(transaction: Mapping[str, Any]) -> list[SentSpan]:
+def transaction_spans(transaction: Mapping[str, Any]) -> list[SentSpan]:
     """Return the spans of a transaction, its root first."""
     resource = transaction["contexts"].get("otel", {}).get("resource", {})
     service = str(resource.get("service.name", _UNKNOWN_SERVICE))
-    return [sent_span(payload, service) for payload in span_payloads(transaction)]
+    return [span_from_payload(payload, service) for payload in span_payloads(transaction)]
 
 
-def sent_span(payload: dict[str, Any], service: str = _UNKNOWN_SERVICE) -> SentSpan:
-    """Return a span of a transaction, or one that was sent by itself."""
+def span_from_payload(payload: dict[str, Any], service: str = _UNKNOWN_SERVICE) -> SentSpan:
+    """Return the span of a payload, from a transaction or sent by itself."""
     attributes: Mapping[str, Any] = payload.get("data") or {}
     if "attributes" in payload:  # a span that was sent by itself
         attributes = {key: value["value"] for key, value in payload["attributes"].items()}
     return SentSpan(payload, str(payload.get("description") or payload.get("name")), attributes, service)
 
 
-def in_order(spans: Iterable[SentSpan], order_of: Callable[[str], int] = lambda _: 0) -> list[SentSpan]:
-    """Return spans in the order of their start; of those that started at the same time by `order_of` their ids."""
+def sorted_spans(spans: Iterable[SentSpan], order_of: Callable[[str], int] = lambda _: 0) -> list[SentSpan]:
+    """Sort spans by start time, and by `order_of` their ids if they started at the same time."""
     return sorted(spans, key=lambda span: (span.started_s, order_of(span.span_id)))
 
 
-def with_events(
+def build_trees(
     spans: Sequence[SentSpan], events: Sequence[Mapping[str, Any]]
 ) -> tuple[list[Node], list[Mapping[str, Any]]]:
-    """Return the roots of what was sent, children in the given order, and the events that belong to no span of them."""
+    """Return the roots of trees, with children in the given order, and the events that belong to no span."""
     nodes = {span.span_id: Node(span) for span in spans}
     roots: list[Node] = []
     for node in nodes.values():
@@ -138,26 +138,26 @@ def with_events(
         (roots if parent is None else parent.children).append(node)
     elsewhere: list[Mapping[str, Any]] = []
     for event in events:
-        of_span = nodes.get(span_id_of(event))
+        of_span = nodes.get(event_span_id(event))
         (elsewhere if of_span is None else of_span.events).append(event)
     return roots, elsewhere
 
 
-def span_id_of(event: Mapping[str, Any]) -> str:
-    """Return the id of the span that an event was captured in."""
+def event_span_id(event: Mapping[str, Any]) -> str:
+    """Return the id of the span in which an event was captured."""
     return str(event.get("contexts", {}).get("trace", {}).get("span_id"))
 
 
-def what_happened(event: Mapping[str, Any]) -> str:
-    """Return an event in a few words: the exception, or the message."""
+def event_summary(event: Mapping[str, Any]) -> str:
+    """Return the exception or message of an event as one string."""
     values = (event.get("exception") or {}).get("values") or ()
     if values:
         return f"{values[-1].get('type')}: {values[-1].get('value')}"
     return str((event.get("logentry") or {}).get("message", event.get("message", "")))
 
 
-def raised_at(event: Mapping[str, Any]) -> str | None:
-    """Return where in the code an exception came from; `None` where that is not known."""
+def event_location(event: Mapping[str, Any]) -> str | None:
+    """Return the code location of an exception; `None` if unknown."""
     values = (event.get("exception") or {}).get("values") or ()
     frames = ((values[-1].get("stacktrace") or {}).get("frames") or ()) if values else ()
     if not frames:

@@ -9,10 +9,24 @@ from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.context.context import Context
 
+from bridge._internal.context import runtime
 from bridge._internal.otel_private import SPAN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+runtime.span_key = SPAN_KEY
+_SPAN_KEYS = frozenset({SPAN_KEY, runtime.SEGMENT_SPAN_KEY})
+
+
+class AnnotatedSpanContext(trace_api.SpanContext):
+    """A `SpanContext` that refers to more of ours; where it is pickled or copied, it is one like any other."""
+
+    def __reduce__(self) -> tuple[type[trace_api.SpanContext], tuple[object, ...]]:
+        return trace_api.SpanContext, self.__getnewargs__()
+
+    def __repr__(self) -> str:
+        return repr(trace_api.SpanContext(*self.__getnewargs__()))
 
 
 def with_value(context: Context, key: str, value: object) -> Context:
@@ -31,7 +45,7 @@ def with_span(context: Context, span: trace_api.Span) -> Context:
 
 def without_span(context: Context) -> Context:
     """Return the Context with no span active."""
-    return Context({key: value for key, value in context.items() if key != SPAN_KEY})
+    return Context({key: value for key, value in context.items() if key not in _SPAN_KEYS})
 
 
 def active_span(context: Context) -> trace_api.Span | None:

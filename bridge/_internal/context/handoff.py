@@ -91,22 +91,6 @@ def active_patches() -> list[str]:
         return sorted(_patches)
 
 
-def lost_patches() -> list[str]:
-    """Return the patches of `patch_threads` that other code has since undone, by their full names."""
-    with _lock:
-        return sorted(full for full, (owner, name, handle) in _patches.items() if _is_bypassed(owner, name, handle))
-
-
-def _is_bypassed(owner: type, name: str, handle: Any) -> bool:
-    """Tell whether what is called is the original, past the handle; of a wrapper that names nothing that is unknown."""
-    found = vars(owner).get(name)
-    while found is not None and found is not handle and getattr(found, "_self_parent", None) is not handle:
-        if found is handle.__wrapped__:
-            return True
-        found = getattr(found, "__wrapped__", None)
-    return False
-
-
 def threads_are_carried() -> bool:
     """Whether the interpreter or contrib's instrumentation already gives threads the context of their starter."""
     return bool(getattr(sys.flags, "thread_inherit_context", 0)) or _contrib_is_active()

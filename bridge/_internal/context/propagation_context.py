@@ -10,7 +10,7 @@ from bridge._internal import sources
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opentelemetry.trace import Span
+    from opentelemetry.trace import Span, SpanContext
 
 
 class _Process:
@@ -31,7 +31,7 @@ class PropagationContext:
     propagation context to a trace of its own. So what happens around a root is linked to it.
     """
 
-    __slots__ = ("_lock", "_of_process", "_remote", "_span_id", "_trace_id", "_used")
+    __slots__ = ("_lock", "_of_process", "_remote", "_span_id", "_trace_id", "_used", "link")
 
     def __init__(self, remote: Span | None = None, *, of_process: bool = False) -> None:
         """`remote`: the upstream's span (`RemoteSpan`) that this continues, if any; `of_process`: the process's own."""
@@ -41,11 +41,24 @@ class PropagationContext:
         self._trace_id: int | None = None if remote is None else remote.get_span_context().trace_id
         self._span_id: int | None = None
         self._used = remote is not None
+        self.link: SpanContext | None = None
+        """The span that the request's root is to be linked to, where it does not continue its trace."""
 
     @property
     def remote(self) -> Span | None:
         """The upstream's span, while its trace is continued; else `None`."""
         return self.parent_of_process if self._remote is None else self._remote
+
+    def continues(self, remote: Span | None) -> bool:
+        """Whether this continues the trace of the same upstream span, or neither continues any."""
+        if remote is None or self._remote is None:
+            return remote is self._remote
+        return remote.get_span_context() == self._remote.get_span_context()
+
+    def take_link(self) -> SpanContext | None:
+        """Return what the first root is to be linked to; `None` from then on."""
+        link, self.link = self.link, None
+        return link
 
     @property
     def parent_of_process(self) -> Span | None:

@@ -16,27 +16,27 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import context as context_api
+from opentelemetry.context.context import Context
 
 from bridge._internal import active, sources
-from bridge._internal.context.context_values import attached, with_value, without_span
+from bridge._internal.context.context_values import AnnotatedSpanContext, attached, with_value, without_span
 from bridge._internal.context.propagation_context import PropagationContext
+from bridge._internal.context.runtime import SCOPES_KEY, SEGMENT_SPAN_KEY, scopes_of_span
 from bridge._internal.guard import report_fault
 from bridge._internal.otel_private import SPAN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from opentelemetry.context.context import Context
-    from opentelemetry.trace import Span
+    from opentelemetry.trace import Span, SpanContext
 
     Event = dict[str, Any]
     Hook = Callable[[Event, Event], Event | None]
     EventProcessor = Hook
 
-SCOPES_KEY = context_api.create_key("bridge-scopes")
 _DEFAULT_MAX_BREADCRUMBS = 100
 
 
@@ -258,6 +258,13 @@ class SharedScope(Scope):
             self._data = change(self._data)
 
 
+class RequestStart(NamedTuple):
+    """What a request or job began with: the data of the isolation scope and of the current scope."""
+
+    isolation: ScopeData
+    current: ScopeData
+
+
 class IsolationScope(SharedScope):
     """What one request or job shares, by reference: its data, and the id of its last error."""
 
@@ -267,19 +274,26 @@ class IsolationScope(SharedScope):
         super().__init__(data)
         self.last_event_id: str | None = None
         self._awaits_request = False
-        self._begun_with: ScopeData | None = None  # the data that a request's scope was forked with
+        self._begun_with: RequestStart | None = None
 
-    def fork(self, *, for_request: bool = False) -> IsolationScope:
-        """Return an isolation scope that starts with the same data; `for_request`: the next request's own."""
-        made = IsolationScope(self._data)
-        if for_request:
-            made._awaits_request = True
-            made._begun_with = self._data
+    def fork(self) -> IsolationScope:
+        """Return an isolation scope that starts with the same data."""
+        return IsolationScope(self._data)
+
+    @classmethod
+    def for_request(cls, start: RequestStart) -> IsolationScope:
+        """Return the isolation scope of the next request, which its root claims."""
+        made = cls(start.isolation)
+        made._awaits_request = True
+        made._begun_with = start
         return made
 
-    def fork_beside(self) -> IsolationScope:
-        """Return the scope of another request that begins here: of this one's data it gets none."""
-        return IsolationScope(self._data if self._begun_with is None else self._begun_with)
+    def begun_with(self, *, is_claimed: bool = False) -> RequestStart | None:
+        """Return what the request that has this scope began with; `None` if no request has it, or none claimed it yet.
+
+        `is_claimed`: a request is known to have it, though none of our roots claimed it.
+        """
+        return self._begun_with if is_claimed or not self._awaits_request else None
 
     def claim(self) -> bool:
         """Take a scope that was forked for a request; `False` if it was not, or if a request has it already."""
@@ -307,18 +321,33 @@ class Scopes:
         self.owner = owner
         self.nested = nested  # written within a new_scope() or isolation_scope() of the owner's block
 
-    def fork(self, owner: object, remote: Span | None = None, *, for_request: bool = False) -> Scopes:
-        """Return the same data behind an isolation scope and a trace of its own, or the upstream's trace."""
-        isolation = self.isolation.fork(for_request=for_request)
-        fresh = remote is not None or for_request
-        propagation = PropagationContext(remote) if fresh else self.propagation.forked()
-        return Scopes(self.current, isolation, propagation, owner)
+    def fork(self, owner: object) -> Scopes:
+        """Return the same data behind an isolation scope and a trace of its own."""
+        return Scopes(self.current, self.isolation.fork(), self.propagation.forked(), owner)
+
+    def fork_for_request(
+        self,
+        owner: object,
+        remote: Span | None = None,
+        *,
+        is_inside: bool = False,
+        surrounding: RequestStart | None = None,
+    ) -> Scopes:
+        """Return the scopes of a request that begins here, with the upstream's trace or a fresh one.
+
+        It gets what is in force here; inside another request or job only what that one began with. `is_inside`: a local
+        span is active here; `surrounding`: what its root began with, if that shares these scopes.
+        """
+        begun_with = self.isolation.begun_with(is_claimed=is_inside or not self.propagation.continues(remote))
+        start = begun_with or surrounding or RequestStart(self.isolation._data, self.current)
+        return Scopes(start.current, IsolationScope.for_request(start), PropagationContext(remote), owner)
 
     def for_root_of_request(self, remote: Span | None) -> Scopes:
         """Return the scopes of a request whose root starts here: these, if they wait for one, else a fork."""
         if self.isolation.claim():
             return self
-        return Scopes(self.current, self.isolation.fork_beside(), PropagationContext(remote))
+        start = self.isolation.begun_with() or RequestStart(self.isolation._data, self.current)
+        return Scopes(start.current, IsolationScope(start.isolation), PropagationContext(remote))
 
 
 def remembered_scopes(span: object) -> Scopes | None:
@@ -332,12 +361,23 @@ def remember_scopes(span: object, scopes: Scopes | None) -> None:
     vars(span)["_bridge_scopes"] = scopes
 
 
+class RequestSpanContext(AnnotatedSpanContext):
+    """The `SpanContext` of a remote parent: spans of any provider below it find the scopes."""
+
+    @classmethod
+    def of_request(cls, context: SpanContext, scopes: Scopes) -> RequestSpanContext:
+        """Return the same ids with the scopes that were forked for the request."""
+        made: RequestSpanContext = cls(*context.__getnewargs__())
+        made.__dict__["_bridge_scopes"] = scopes
+        return made
+
+
 def find_scopes(context: Context) -> Scopes | None:
     """Return the scopes in force in a Context (rules 1 to 3), or `None`."""
     entry: Any = context.get(SCOPES_KEY)
     span = context.get(SPAN_KEY)
     if span is not None and (entry is None or entry.owner is not span):
-        remembered = remembered_scopes(span)
+        remembered: Scopes | None = scopes_of_span(context, span)
         if remembered is not None:
             return remembered
     return entry  # type: ignore[no-any-return]  # the value type of a Context is object
@@ -359,6 +399,19 @@ def current_scopes(context: Context | None = None) -> Scopes:
     if is_current:
         context_api.attach(with_scopes(context, made))  # no token: the detach of that Context restores
     return made
+
+
+def activated(context: Context, span: object, remembered: Scopes | None) -> Context:
+    """Return the Context with a span of ours active, and with the scopes that it remembers."""
+    derived = Context(context)
+    put = dict.__setitem__
+    put(derived, SPAN_KEY, span)
+    if remembered is not None:
+        put(derived, SEGMENT_SPAN_KEY, span)
+        entry: Any = context.get(SCOPES_KEY)
+        if entry is not remembered and (entry is None or entry.owner is not span):
+            put(derived, SCOPES_KEY, remembered)
+    return derived
 
 
 def with_scopes(context: Context, scopes: Scopes) -> Context:
@@ -397,7 +450,7 @@ def global_scope() -> SharedScope:
     return _global_scope
 
 
-def isolation_scope() -> IsolationScope:
+def current_isolation_scope() -> IsolationScope:
     """Return the isolation scope of the request or job that runs."""
     return current_scopes().isolation
 
@@ -417,7 +470,7 @@ def new_scope() -> Iterator[Scope]:
 
 
 @contextmanager
-def new_isolation_scope() -> Iterator[IsolationScope]:
+def isolation_scope() -> Iterator[IsolationScope]:
     """Fork the isolation scope and the current scope for a block, with a fresh trace."""
     context, scopes = context_api.get_current(), current_scopes()
     entry = scopes.fork(context.get(SPAN_KEY))

@@ -1,10 +1,9 @@
-"""What the bridge would do: the real propagator, sampler and provider, on the headers."""
+"""What bridge would do with the headers, found out by the real propagator, sampler and provider."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from opentelemetry import baggage as otel_baggage
 from opentelemetry import trace as trace_api
@@ -14,7 +13,6 @@ from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from bridge._internal import active
 from bridge._internal.decode.report import Outcome
 from bridge._internal.otel_private import SPAN_KEY
 from bridge._internal.propagation.propagator import SentryPropagator
@@ -22,60 +20,41 @@ from bridge._internal.sampling.sampler import SentrySampler, sample_rand_for
 from bridge._internal.sampling.upstream import RemoteSpan
 from bridge._internal.tracing.provider import TracerProvider
 from bridge._internal.wire.carrier import READ, TRACEPARENT
-from bridge._internal.wire.sentry_trace import SENTRY_TRACE
+from bridge._internal.wire.sentry_trace import SENTRY_TRACE, parse_sentry_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from bridge._internal.client import Client
-    from bridge._internal.decode.parser import Said
+    from bridge._internal.decode.parser import ParsedHeaders
     from bridge._internal.options import Options
+    from bridge._internal.sampling.upstream import Upstream
 
 
-class _Receiver:
-    """Stands where the client stands, for the propagator, which reads the options there."""
+def outcome_of(headers: Mapping[str, str], parsed: ParsedHeaders, options: Options) -> Outcome:
+    """Receive a request with these headers, start a span for it, and return the result.
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
-
-
-@contextmanager
-def _in_force(options: Options) -> Iterator[None]:
-    before = active.client
-    active.activate(cast("Client", _Receiver(options)))
-    try:
-        yield
-    finally:
-        active.activate(before)
-
-
-def receive(headers: Mapping[str, str], said: Said, options: Options) -> Outcome:
-    """Let the bridge take a request with these headers, and start a span for it.
-
-    Without a rate in the options it is tried with 0 and 1: where both decide alike, the rate does not matter.
+    Without a rate in the options, rates 0 and 1 are tried: if both lead to one decision, the rate does not matter.
     """
-    with _in_force(options):
-        propagator = SentryPropagator(CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()]))
-        context = propagator.extract(dict(headers), Context())
-        rates = (0.0, 1.0) if options.traces_sample_rate is None else (options.traces_sample_rate,)
-        tried = [_start(propagator, context, options, rate) for rate in rates]
-    decisions = {sampled for sampled, _ in tried}
+    wrapped = CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])
+    propagator = SentryPropagator(wrapped, options=options)
+    context = propagator.extract(dict(headers), Context())
+    rates = (0.0, 1.0) if options.traces_sample_rate is None else (options.traces_sample_rate,)
+    tried = [_headers_below(propagator, context, options, rate) for rate in rates]
+    decisions = {_decision_in(sent) for sent in tried}
     sampled = decisions.pop() if len(decisions) == 1 else None
-    remote = context.get(SPAN_KEY)
     baggage = {name: str(value) for name, value in otel_baggage.get_all(context).items()}
-    sends_on = tried[0][1] if sampled is not None else {}
-    if not isinstance(remote, RemoteSpan):
-        why = _why_new(said, options, sampled)
-        return Outcome(None, None, None, sampled, why, None, None, baggage, sends_on, tuple(headers))
+    sends_on = {} if sampled is None else tried[0]
+    remote = context.get(SPAN_KEY)
+    if not isinstance(remote, RemoteSpan) or parsed.continued is None:
+        return Outcome(sampled=sampled, why=_why_new(parsed, options), user_baggage=baggage, sends_on=sends_on)
     upstream, parent = remote.upstream, remote.get_span_context()
-    by = SENTRY_TRACE if said.header is not None else TRACEPARENT
     rand = sample_rand_for(upstream.trace_id, upstream)
     return Outcome(
-        continues=by,
+        continues=parsed.continued[0],
         trace_id=f"{parent.trace_id:032x}",
         parent_span_id=f"{parent.span_id:016x}",
         sampled=sampled,
-        why=_why(said, upstream.sampled, by, rand, options),
+        why=_why(parsed, parsed.continued[0], upstream, rand, options.traces_sample_rate),
         sample_rand=rand,
         sample_rate=upstream.sample_rate,
         user_baggage=baggage,
@@ -83,34 +62,35 @@ def receive(headers: Mapping[str, str], said: Said, options: Options) -> Outcome
     )
 
 
-def _start(
-    propagator: SentryPropagator, context: Context, options: Options, rate: float
-) -> tuple[bool | None, dict[str, str]]:
-    """Start a span for the request, and return its decision and the headers of a request below it."""
+def _headers_below(propagator: SentryPropagator, context: Context, options: Options, rate: float) -> Mapping[str, str]:
+    """Start a span for the request and return the headers of an outgoing request within it."""
     options = replace(options, traces_sample_rate=rate)
     provider = TracerProvider(SentrySampler(rate), options=options, shutdown_on_exit=False)
     span = provider.get_tracer("decode").start_span("request", context, kind=SpanKind.SERVER)
     sent: dict[str, str] = {}
     propagator.inject(sent, trace_api.set_span_in_context(span, context))
     span.end()
-    return getattr(span, "sampled", None), {name: sent[name] for name in READ if name in sent}
+    return {name: sent[name] for name in READ if name in sent}
 
 
-def _why(said: Said, upstream_sampled: bool | None, by: str, rand: str, options: Options) -> str:
-    if upstream_sampled is None:
-        rate = options.traces_sample_rate
-        if rate is not None:
-            return f"{by} leaves it open, and its sample_rand is {rand}, at a rate of {rate:g}"
-        return f"{by} leaves it to the receiver, which keeps it if its traces_sample_rate is above sample_rand {rand}"
-    whose = "sentry= in tracestate" if by == TRACEPARENT and said.state is not None else f"the flag of {by}"
-    return f"{whose} says so; only a traces_sampler of the receiver's may decide otherwise"
+def _decision_in(headers: Mapping[str, str]) -> bool | None:
+    sentry_trace = parse_sentry_trace(headers.get(SENTRY_TRACE))
+    return None if sentry_trace is None else sentry_trace.sampled
 
 
-def _why_new(said: Said, options: Options, sampled: bool | None) -> str:
-    decided = "" if sampled is None else f"; this one was decided at a rate of {options.traces_sample_rate:g}"
-    if said.header is None and said.w3c is None:
-        return f"no header names a trace: the receiver's traces_sample_rate decides{decided}"
-    theirs, own = said.dsc.get("org_id"), options.effective_org_id
+def _why(parsed: ParsedHeaders, header: str, upstream: Upstream, rand: str, rate: float | None) -> str:
+    if upstream.sampled is not None:
+        is_sentry_member = header == TRACEPARENT and parsed.sentry_member is not None
+        return f"{'sentry= in tracestate' if is_sentry_member else f'the flag of {header}'} says so"
+    if rate is not None:
+        return f"{header} defers the decision, and its sample_rand is {rand}, at a rate of {rate:g}"
+    return f"{header} defers the decision: sampled if the receiver's traces_sample_rate is above sample_rand {rand}"
+
+
+def _why_new(parsed: ParsedHeaders, options: Options) -> str:
+    if parsed.continued is None:
+        return "no header names a trace: the receiver's traces_sample_rate decides"
+    theirs, own = parsed.dsc.get("org_id"), options.effective_org_id
     if theirs and own:
-        return f"it is of organisation {theirs}, and the receiver of {own}: nothing of it is continued{decided}"
-    return f"strict_trace_continuation: only one side says its organisation, so nothing is continued{decided}"
+        return f"the trace is of organisation {theirs}, the receiver of {own}, so nothing is continued"
+    return "strict_trace_continuation: only one side names its organisation, so nothing is continued"

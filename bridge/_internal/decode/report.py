@@ -1,19 +1,20 @@
-"""What is found out about headers: facts, problems and what comes of them."""
+"""The report on a set of headers: facts, findings and the outcome."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Kind = Literal["malformed", "limit", "disagreement", "note"]
+Kind = Literal["malformed", "limit", "disagreement"]
+DECISIONS: Mapping[bool | None, str] = {True: "sampled", False: "not sampled", None: "deferred: the receiver decides"}
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One part of a header: what it is called, what stands there, and what that means."""
+    """One part of a header: its name, value and meaning."""
 
     name: str
     value: str
@@ -22,8 +23,8 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong in headers, or worth a remark (`note`), and what comes of it."""
+class Finding:
+    """One thing wrong with headers, and its effect on a receiver."""
 
     kind: Kind
     headers: tuple[str, ...]
@@ -33,74 +34,64 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One header: its parts, and what is wrong with it by itself."""
+    """One header: its parts, and findings about it alone."""
 
     name: str
     value: str
-    size: str
-    facts: Sequence[Fact]
-    problems: Sequence[Problem] = ()
+    size: str = ""
+    facts: Sequence[Fact] = ()
+    problems: Sequence[Finding] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What the bridge does with a request that has these headers.
+    """What bridge does with a request that has these headers.
 
-    `continues` names the header whose trace goes on, `None` where a new one begins. `sampled` is `None` where the
-    receiver's own rate decides; else `sends_on` has the headers of a request that it would make.
+    `continues` names the header whose trace is continued; `None` starts a new trace. `sampled` is `None` if the
+    receiver's own rate decides; otherwise `sends_on` has the headers of an outgoing request.
     """
 
-    continues: str | None
-    trace_id: str | None
-    parent_span_id: str | None
+    continues: str | None = None
+    trace_id: str | None = None
+    parent_span_id: str | None = None
     sampled: bool | None
     why: str
-    sample_rand: str | None
-    sample_rate: float | None
+    sample_rand: str | None = None
+    sample_rate: float | None = None
     user_baggage: Mapping[str, str]
     sends_on: Mapping[str, str]
-    ignored: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All of it."""
+    """The complete report."""
 
     headers: Sequence[Explained]
+    problems: Sequence[Finding]
     outcome: Outcome
-    problems: Sequence[Problem] = field(default=())
 
     @property
     def is_fine(self) -> bool:
-        """Whether nothing is malformed, too large or in disagreement."""
-        return all(problem.kind == "note" for problem in self.problems)
+        """Whether nothing is malformed, too large or in conflict."""
+        return not self.problems
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as a JSON object."""
+        """Return the report as a JSON object."""
         return {
             "fine": self.is_fine,
-            "headers": {one.name: _header_as_json(one) for one in self.headers},
+            "headers": {
+                one.name: {"value": one.value, "facts": [asdict(fact) for fact in one.facts]} for one in self.headers
+            },
             "problems": [asdict(problem) for problem in self.problems],
             "outcome": asdict(self.outcome),
         }
 
 
-def _header_as_json(one: Explained) -> dict[str, Any]:
-    return {"value": one.value, "facts": [asdict(fact) for fact in one.facts]}
-
-
-DECISIONS: Mapping[bool | None, str] = {
-    True: "sampled",
-    False: "not sampled",
-    None: "deferred: the receiver decides",
-}
-
-
 def share(rate: float) -> str:
-    """Write a rate as a percentage."""
+    """Format a rate as a percentage."""
     return f"{rate * 100:.6g} %"
 
 
-def malformed(header: str, what: str, effect: str) -> Problem:
-    """Return what is wrong in a header by itself."""
-    return Problem("malformed", (header,), what, effect)
+def malformed(header: str, what: str, effect: str) -> Finding:
+    """Return a finding about a malformed header."""
+    return Finding("malformed", (header,), what, effect)

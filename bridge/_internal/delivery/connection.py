@@ -7,7 +7,7 @@ import contextlib
 import socket
 import threading
 import urllib.request
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bridge._internal.forking import no_fork, reset_in_children
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import httpx
+
+    from bridge._internal.payload import Data
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 10.0
@@ -139,7 +141,7 @@ class _Sockets:
         self._lock = threading.Lock()  # protects _socket
         self._socket: socket.socket | None = None
 
-    def watch(self, event: str, info: Mapping[str, Any]) -> None:
+    def watch(self, event: str, info: Data) -> None:
         if event.endswith(_SOCKET_EVENTS):
             found = info["return_value"].get_extra_info("socket")
             with self._lock:

@@ -42,7 +42,7 @@ class CustomTransport(Transport):
         """Close the user's transport, if it can."""
         self._call("close", timeout)
 
-    def _call(self, method: str, timeout: float | None) -> Any:
+    def _call(self, method: str, timeout: float | None) -> object:
         function = getattr(self.inner, method, None)
         if function is None:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bridge._internal.delivery.json_text import IS_FAST, encode_json
 from bridge._internal.timestamps import now_rfc3339
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bridge._internal.dsn import Dsn
+    from bridge._internal.payload import Payload
 
 CONTENT_TYPE = "application/x-sentry-envelope"
 SPAN_CONTENT_TYPE = "application/vnd.sentry.items.span.v2+json"
@@ -54,8 +55,8 @@ class Item:
     """One item. `quantities` says what is in a payload that is bytes already; it is read off where it is `None`."""
 
     type: str
-    payload: bytes | dict[str, Any]
-    headers: dict[str, Any] = field(default_factory=dict)
+    payload: bytes | Payload
+    headers: Payload = field(default_factory=dict)
     quantities: dict[str, int] | None = field(default=None, compare=False)
 
     @property
@@ -87,7 +88,7 @@ class Item:
             return self
         return Item(self.type, self.encode(), self.headers, self.losses())
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> Payload:
         """Return the payload of a JSON item; empty where it is none."""
         if isinstance(self.payload, dict):
             return self.payload
@@ -107,7 +108,7 @@ class Item:
 class Envelope:
     """Headers and items that travel together."""
 
-    headers: dict[str, Any]
+    headers: Payload
     items: list[Item]
 
     def losses(self) -> dict[str, int]:
@@ -147,14 +148,12 @@ class Envelope:
         return envelope
 
 
-def envelope_headers(
-    dsn: Dsn | None, dsc: Mapping[str, str] | None = None, event_id: str | None = None
-) -> dict[str, Any]:
+def envelope_headers(dsn: Dsn | None, dsc: Mapping[str, str] | None = None, event_id: str | None = None) -> Payload:
     """Return the headers of an envelope.
 
     Without a complete DSC it belongs to no trace, and without a DSN to no project.
     """
-    headers: dict[str, Any] = {} if event_id is None else {"event_id": event_id}
+    headers: Payload = {} if event_id is None else {"event_id": event_id}
     headers[SENT_AT] = now_rfc3339()
     if dsc and dsc.get("trace_id") and dsc.get("public_key"):
         headers["trace"] = dict(dsc)
@@ -164,7 +163,7 @@ def envelope_headers(
     return headers
 
 
-def encode_payload(payload: dict[str, Any]) -> bytes:
+def encode_payload(payload: Payload) -> bytes:
     """Return a payload as JSON, a long list of spans by and by.
 
     `json` holds the interpreter for a whole call; between the chunks other threads get their turn, and a value that
@@ -177,7 +176,7 @@ def encode_payload(payload: dict[str, Any]) -> bytes:
     return encode_json(payload)
 
 
-def _encode_by_chunks(payload: dict[str, Any], key: str, entries: list[Any]) -> bytes:
+def _encode_by_chunks(payload: Payload, key: str, entries: list[object]) -> bytes:
     head = encode_json({name: value for name, value in payload.items() if name != key})
     chunks = []
     for start in range(0, len(entries), _CHUNK):
@@ -220,14 +219,14 @@ def _line(data: bytes, at: int) -> tuple[bytes, int]:
     return data[at:end], end + 1
 
 
-def _headers(line: bytes, whose: str) -> dict[str, Any]:
+def _headers(line: bytes, whose: str) -> Payload:
     try:
         return _json_object(line)
     except ValueError:
         raise ValueError(f"The headers of {whose} are not a JSON object: {line[:100]!r}") from None
 
 
-def _json_object(data: bytes) -> dict[str, Any]:
+def _json_object(data: bytes) -> Payload:
     try:
         value = json.loads(data)
     except RecursionError:

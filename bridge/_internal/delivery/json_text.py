@@ -6,9 +6,8 @@ import datetime
 import json
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any
 
 try:
     import orjson
@@ -21,7 +20,7 @@ MAX_DEPTH = 100
 _encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 
 
-def encode_json(value: Any) -> bytes:
+def encode_json(value: object) -> bytes:
     """Return `value` as JSON in UTF-8; never raises.
 
     What JSON has no form for is replaced: bytes by their text, sets and tuples by arrays, NaN and infinities by their
@@ -34,11 +33,11 @@ def encode_json(value: Any) -> bytes:
         return _encode_cleaned(value)
 
 
-def _encode_by_json(value: Any) -> bytes:
+def _encode_by_json(value: object) -> bytes:
     return _encode(value).encode()
 
 
-def _encode_by_orjson(value: Any) -> bytes:
+def _encode_by_orjson(value: object) -> bytes:
     try:
         encoded = orjson.dumps(value, option=_ORJSON_OPTIONS)
     except TypeError:  # what only the other takes: keys that are no text, integers past 64 bits
@@ -58,7 +57,7 @@ else:
 IS_FAST = orjson is not None
 
 
-def _encode_cleaned(value: Any) -> bytes:
+def _encode_cleaned(value: object) -> bytes:
     try:
         return _encode(_Cleaner().clean(value, 0)).encode()
     except Exception:  # memory, or the interpreter's own limits
@@ -73,13 +72,13 @@ class _Cleaner:
     def __init__(self) -> None:
         self._ancestors: set[int] = set()
 
-    def clean(self, value: Any, depth: int) -> Any:
+    def clean(self, value: object, depth: int) -> object:
         try:
             return self._clean(value, depth)
         except Exception:  # a user's object: even isinstance() runs its code
             return _unprintable(value)
 
-    def _clean(self, value: Any, depth: int) -> Any:
+    def _clean(self, value: object, depth: int) -> object:
         if value is None or value is True or value is False:
             return value
         if isinstance(value, str):
@@ -96,7 +95,7 @@ class _Cleaner:
             return self._clean_container(value, depth)
         return _clean_text(repr(value))
 
-    def _clean_container(self, value: Any, depth: int) -> Any:
+    def _clean_container(self, value: Iterable[object], depth: int) -> object:
         identity = id(value)
         if identity in self._ancestors:
             return "<cycle>"
@@ -112,7 +111,7 @@ class _Cleaner:
             self._ancestors.discard(identity)
 
 
-def _clean_key(key: Any) -> str:
+def _clean_key(key: object) -> str:
     try:
         if key is None or isinstance(key, bool):
             return {None: "null", True: "true", False: "false"}[key]
@@ -131,7 +130,7 @@ def _clean_text(text: str) -> str:
         return str.encode(text, "utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _clean_integer(number: int) -> Any:
+def _clean_integer(number: int) -> object:
     try:
         int.__repr__(number)
     except ValueError:  # CPython refuses to print very long ones
@@ -139,7 +138,7 @@ def _clean_integer(number: int) -> Any:
     return number
 
 
-def _unprintable(value: Any) -> str:
+def _unprintable(value: object) -> str:
     try:
         return _clean_text(f"<unprintable {type(value).__name__}>")
     except Exception:  # a metaclass of the user's

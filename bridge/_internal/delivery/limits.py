@@ -18,6 +18,8 @@ from bridge._internal.delivery.json_text import encode_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bridge._internal.payload import Payload
+
 MAX_ITEM_BYTES = 1024 * 1024
 MAX_SPANS = 1000
 _BEFORE, _AFTER = b'{"version":2,"items":[', b"]}"
@@ -68,14 +70,14 @@ def fit_item(item: Item, max_bytes: int = MAX_ITEM_BYTES) -> Fitted:
     return Fitted(Item(item.type, payload, item.headers, quantities), dropped)
 
 
-def fit_span(span: dict[str, Any], max_bytes: int) -> bytes:
+def fit_span(span: Payload, max_bytes: int) -> bytes:
     """Return a span of a container encoded, cut down to `max_bytes` as far as that goes, with its `_meta`."""
     content = _decode(encode_json(span))
     return encode_json(span) if content is None else _Trimmer(content, max_bytes).trim()
 
 
 def span_containers(
-    spans: Sequence[dict[str, Any]], max_bytes: int = MAX_ITEM_BYTES, max_spans: int = MAX_SPANS
+    spans: Sequence[Payload], max_bytes: int = MAX_ITEM_BYTES, max_spans: int = MAX_SPANS
 ) -> tuple[list[Item], int]:
     """Return spans in items of at most so many bytes and spans, encoded, and how many could not be made to fit."""
     items: list[Item] = []
@@ -108,11 +110,11 @@ def _container(encoded: list[bytes]) -> Item:
 class _Trimmer:
     """Cuts a decoded event in place, in the order of what a reader misses least."""
 
-    def __init__(self, event: dict[str, Any], max_bytes: int) -> None:
+    def __init__(self, event: Payload, max_bytes: int) -> None:
         self._event = event
         self._max_bytes = max_bytes
         meta = event.get("_meta")
-        self._meta: dict[str, Any] = meta if isinstance(meta, dict) else {}
+        self._meta: Payload = meta if isinstance(meta, dict) else {}
         event["_meta"] = self._meta
 
     def trim(self) -> bytes:
@@ -196,7 +198,7 @@ class _Trimmer:
         self._forget_below(path)
         self._node(path)["rem"] = [["!limit", "x"]]
 
-    def _node(self, path: Path) -> dict[str, Any]:
+    def _node(self, path: Path) -> Payload:
         tree = self._meta
         for key in (*path, ""):
             child = tree.get(key)
@@ -206,14 +208,14 @@ class _Trimmer:
         return tree
 
     def _forget_below(self, path: Path) -> None:
-        tree: Any = self._meta
+        tree: object = self._meta
         for key in path[:-1]:
             tree = tree.get(key) if isinstance(tree, dict) else None
         if isinstance(tree, dict):
             tree.pop(path[-1], None)
 
 
-def _gains(path: Path, holder: dict[str, Any], kept: frozenset[str]) -> list[tuple[int, Path, dict[str, Any]]]:
+def _gains(path: Path, holder: Payload, kept: frozenset[str]) -> list[tuple[int, Path, Payload]]:
     """Say for each removable part of `holder` how many bytes its removal would gain."""
     return [
         (len(encode_json(value)) - _note_size((*path, key)), (*path, key), holder)
@@ -222,7 +224,7 @@ def _gains(path: Path, holder: dict[str, Any], kept: frozenset[str]) -> list[tup
     ]
 
 
-def _decode(payload: object) -> dict[str, Any] | None:
+def _decode(payload: object) -> Payload | None:
     try:
         content = json.loads(payload) if isinstance(payload, bytes) else None
     except (ValueError, RecursionError):
@@ -234,7 +236,7 @@ def _entries(container: Any) -> list[tuple[Any, Any]]:
     return list(container.items()) if isinstance(container, dict) else list(enumerate(container))
 
 
-def _span_count(event: dict[str, Any]) -> int:
+def _span_count(event: Payload) -> int:
     spans = event.get("spans")
     return len(spans) if isinstance(spans, list) else 0
 

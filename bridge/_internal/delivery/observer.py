@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bridge._internal.delivery.envelope import Envelope
     from bridge._internal.options import Options
+    from bridge._internal.payload import Data
 
 
 class DeliveryObserver:
@@ -21,16 +20,16 @@ class DeliveryObserver:
         """An envelope goes to the transport."""
 
     def expect_tree(self, event_id: str) -> None:
-        """The root that an event was captured below was open: it will be told of after the event."""
+        """The root above an event is open: its tree comes after the event."""
 
-    def dropped(self, event: Mapping[str, Any], by: str) -> None:
+    def dropped(self, event: Data, by: str) -> None:
         """A transaction, an error or a message is not sent, because of a hook or a rule of the user's."""
 
     def left_out(self, trace_id: str, quantity: int, why: str) -> None:
-        """Spans of what is told of next of this trace are not among its spans."""
+        """The next tree of this trace lacks this many spans."""
 
     def count_not_sampled(self) -> bool:
-        """A root was decided against; `True` if that has to be told. From any thread."""
+        """A root was decided against; `True` if `report_not_sampled` has to be called. From any thread."""
         return False
 
     def report_not_sampled(self) -> None:

@@ -6,12 +6,14 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bridge._internal.forking import reset_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from bridge._internal.payload import Data, Payload
 
 QUEUE_OVERFLOW = "queue_overflow"
 RATELIMIT_BACKOFF = "ratelimit_backoff"
@@ -67,7 +69,7 @@ class Outcomes:
     ) -> None:
         """Count a loss. `report=False` keeps it from client reports: for what the server has counted itself.
 
-        `was_started=False` is for spans that `spans_started` was never told of.
+        `was_started=False` is for spans that `spans_started` did not count.
         """
         if quantity <= 0:
             return
@@ -97,7 +99,7 @@ class Outcomes:
             lost.subtract(self._never_started)
             return Accounting(self._started, self._delivered[_SPAN], dict(+lost), self._pending)
 
-    def take_report(self) -> dict[str, Any] | None:
+    def take_report(self) -> Payload | None:
         """Return the payload of a client report on the losses since the last one; `None` if there were none."""
         timestamp = self._clock()
         with self._lock:
@@ -110,7 +112,7 @@ class Outcomes:
         ]
         return {"timestamp": timestamp, "discarded_events": discarded}
 
-    def restore(self, report: Mapping[str, Any]) -> None:
+    def restore(self, report: Data) -> None:
         """Put a report that could not be sent back, to go with the next."""
         with self._lock:
             for entry in report["discarded_events"]:

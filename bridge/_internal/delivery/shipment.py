@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bridge._internal.delivery.envelope import (
     ATTACHMENT,
@@ -26,11 +26,12 @@ except ImportError:  # the extra `fast`
     zstandard = None  # type: ignore[assignment]  # told apart where it is used
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from bridge._internal.delivery.outcomes import Outcomes
     from bridge._internal.delivery.rate_limits import RateLimits
     from bridge._internal.dsn import Dsn
+    from bridge._internal.payload import Data, Payload
 
 
 FROM_BYTES = 1024
@@ -70,14 +71,12 @@ GZIP = Compression("gzip", _gzip)
 class Shipment:
     """The items of an envelope, and the client report that goes along; each is counted once and then forgotten."""
 
-    def __init__(
-        self, headers: Mapping[str, Any], items: Sequence[Item], outcomes: Outcomes, compression: Compression
-    ) -> None:
+    def __init__(self, headers: Data, items: Sequence[Item], outcomes: Outcomes, compression: Compression) -> None:
         self._headers = dict(headers)
         self._items = list(items)
         self._outcomes = outcomes
         self._compression = compression
-        self._report: dict[str, Any] | None = None
+        self._report: Payload | None = None
         self._body: bytes | None = None
         self.encoding: str | None = None
         self.was_delivered = False
@@ -103,7 +102,7 @@ class Shipment:
             self._restore_report()
 
     def attach_report(self, limits: RateLimits) -> None:
-        """Take along what the server has not been told of yet."""
+        """Attach the losses that were not reported to the server yet."""
         if self._report is None and not limits.is_limited(INTERNAL_CATEGORY):
             self._report = self._outcomes.take_report()
             if self._report is not None:

@@ -1,4 +1,4 @@
-"""A local receiver that takes envelopes over HTTP as Sentry does, and keeps them."""
+"""A local HTTP server that receives envelopes as Sentry does, and keeps them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PUBLIC_KEY = "5e17a1de5e17a1de5e17a1de5e17a1de"
 
 
 class Receiver:
-    """Listens on a free loopback port from `__enter__` to `__exit__`; `envelopes` holds what came."""
+    """Listens on a free loopback port from `__enter__` to `__exit__`; `envelopes` has everything received."""
 
     def __init__(self) -> None:
         self.envelopes: list[Envelope] = []
@@ -49,17 +49,17 @@ class Receiver:
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port that the receiver listens on."""
         return int(self._server.server_address[1])
 
     @property
     def dsn(self) -> str:
-        """The DSN that sends here."""
+        """The DSN of this receiver."""
         return f"http://{PUBLIC_KEY}@127.0.0.1:{self.port}/1"
 
     @property
     def stream_url(self) -> str:
-        """Where a copy of what goes to another DSN can be sent, as to a Spotlight sidecar."""
+        """The URL for copies of envelopes for another DSN, as of a Spotlight sidecar."""
         return f"http://127.0.0.1:{self.port}/stream"
 
     def _take(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, Any]]:

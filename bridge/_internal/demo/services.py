@@ -1,8 +1,7 @@
 """The demo's two services, each a process of its own: `python -m bridge._internal.demo.services NAME DSN ...`.
 
-`shop` starts with the bridge's `start_span()` and goes on with a native OpenTelemetry tracer; `stock` is the other way
-round. Each prints the port that it listens on, answers requests until its standard input is closed, and then sends
-what is left.
+`shop` uses `bridge.start_span()` outside and a native OpenTelemetry tracer inside; `stock` does the opposite. Each
+prints its port, answers requests until its standard input is closed, and then flushes.
 """
 
 from __future__ import annotations

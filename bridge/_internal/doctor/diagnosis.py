@@ -1,58 +1,49 @@
-"""Diagnosis: all checks, on this process."""
+"""Diagnosis: all checks, run on this process."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
-from bridge._internal.doctor.checks import environment
+from bridge._internal.console.problem import ERROR, INFO, Problem, worst_first
+from bridge._internal.doctor.checks import environment_checks, initialisation_checks, setup_checks
 from bridge._internal.doctor.checks.check import run_checks
-from bridge._internal.doctor.problem import ERROR, INFO, SEVERITIES, Problem
 from bridge._internal.guard import guard
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 NOT_IMPORTABLE = "opentelemetry-not-importable"
 
 
 def check_setup() -> list[Problem]:
-    """Return what is wrong with the set-up of this process, the worst first; an empty list means that it is sound.
+    """Check the set-up of this process and return what is wrong with it, the worst first.
 
-    Reads what is in force and changes nothing: variables, versions, the provider, propagators, sampling, where things
-    are sent, and what other libraries in the process do. Choices that are unusual but whole (tracing off, say) are
-    not listed; `python -m bridge doctor` tells of them. Never raises. It takes some milliseconds, so call it once the
-    program is set up, not in each request.
+    An empty list means that the set-up is sound. Choices that are unusual but work as intended, such as tracing that is
+    off, are not listed; `python -m bridge doctor` mentions them. Never raises and changes nothing. It takes some tens
+    of milliseconds, so call it when the program is set up or in a test, not in each request.
     """
     return [problem for problem in diagnose() if problem.severity != INFO]
 
 
 def diagnose() -> list[Problem]:
-    """Return everything that the checks find, the worst first, with what merely explains."""
+    """Return what `check_setup` returns, and the choices that explain absent data."""
     environ = dict(os.environ)
-    problems = run_checks(environment.CHECKS, environ)
+    problems = run_checks(environment_checks(), environ)
     try:
-        from bridge._internal.doctor.checks import process_checks
-        from bridge._internal.doctor.live import gather
+        from bridge._internal.doctor.live import LiveSetup, read_process
     except Exception as error:  # importing OpenTelemetry runs what variables and entry points name
-        if not any(problem.code == environment.propagator_unknown.code for problem in problems):
-            problems.append(_not_importable(error))
-        return worst_first(problems)
-    with guard("doctor", "what is in force could not be read"):
-        problems += run_checks(process_checks(), gather(environ))
+        return worst_first([*problems, _not_importable(error)])
+    with guard("doctor", "the state of the process could not be read"):
+        process = read_process(environ)
+        if isinstance(process, LiveSetup):
+            problems += run_checks(setup_checks(), process)
+        else:
+            problems += run_checks(initialisation_checks(), process)
     return worst_first(problems)
-
-
-def worst_first(problems: Iterable[Problem]) -> list[Problem]:
-    """Return problems by severity, otherwise in order."""
-    return sorted(problems, key=lambda problem: SEVERITIES.index(problem.severity))
 
 
 def _not_importable(error: Exception) -> Problem:
     return Problem(
         ERROR,
         f"OpenTelemetry cannot be imported: {type(error).__name__}: {error}",
-        "Nothing of the bridge works without it.",
+        "The bridge does not work without it.",
         "Correct what the message names: an OTEL_* variable, or a package that is broken or missing.",
         NOT_IMPORTABLE,
     )

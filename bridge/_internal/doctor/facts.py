@@ -1,27 +1,30 @@
-"""Facts: what is live, as plain values that can be printed; keys and tokens are shortened or left out."""
+"""What a bug report needs: versions and what is active, as plain values. Keys and tokens are shortened or left out."""
 
 from __future__ import annotations
 
 import platform
+import re
 import sys
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-import bridge
-from bridge._internal.doctor.checks.check import full_name
-from bridge._internal.doctor.checks.requirements import installed_version
+from bridge._internal.context.handoff import active_patches
+from bridge._internal.doctor.checks.check import PACKAGE, full_name, installed_version
 from bridge._internal.dsn import Dsn
 from bridge._internal.guard import guard
-from bridge._internal.options import Options
+from bridge._internal.otel_private import sdk_provider
+from bridge._internal.tracing.provider import TracerProvider
+from bridge._internal.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from bridge._internal.client import Client
-    from bridge._internal.doctor.live import Held, Live
+    from bridge._internal.doctor.live import Process, PropagatorTree
+    from bridge._internal.options import Options
 
-PACKAGES = (
+_PACKAGES = (
     "sentry-otel-bridge",
     "opentelemetry-api",
     "opentelemetry-sdk",
@@ -36,85 +39,87 @@ PACKAGES = (
     "ddtrace",
     "logfire",
 )
-# Variables whose values are no secrets. Others of these worlds are named without their value.
-_SHOWN = frozenset(
-    {
-        "SENTRY_ENVIRONMENT",
-        "SENTRY_RELEASE",
-        "SENTRY_DEBUG",
-        "SENTRY_TRACES_SAMPLE_RATE",
-        "SENTRY_TRACE_LIFECYCLE",
-        "SENTRY_USE_ENVIRONMENT",
-        "OTEL_SDK_DISABLED",
-        "OTEL_SERVICE_NAME",
-        "OTEL_PROPAGATORS",
-        "OTEL_PYTHON_CONTEXT",
-        "OTEL_PYTHON_TRACER_PROVIDER",
-        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
-        "OTEL_TRACES_SAMPLER",
-        "OTEL_TRACES_SAMPLER_ARG",
-        "OTEL_TRACES_EXPORTER",
-        "DD_TRACE_ENABLED",
-        "DD_TRACE_OTEL_ENABLED",
-        "DD_TRACE_PROPAGATION_STYLE",
-    }
+_PREFIXES = ("SENTRY_", "OTEL_", "DD_", "BRIDGE_", "LOGFIRE_")
+_HARMLESS = (
+    "SENTRY_ENVIRONMENT",
+    "SENTRY_RELEASE",
+    "SENTRY_DEBUG",
+    "SENTRY_TRACES_SAMPLE_RATE",
+    "SENTRY_TRACE_LIFECYCLE",
+    "SENTRY_USE_ENVIRONMENT",
+    "OTEL_SDK_DISABLED",
+    "OTEL_SERVICE_NAME",
+    "OTEL_PROPAGATORS",
+    "OTEL_PYTHON_CONTEXT",
+    "OTEL_PYTHON_TRACER_PROVIDER",
+    "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
+    "OTEL_TRACES_EXPORTER",
+    "DD_TRACE_ENABLED",
+    "DD_TRACE_OTEL_ENABLED",
+    "DD_TRACE_PROPAGATION_STYLE",
 )
-_WORLDS = ("SENTRY_", "OTEL_", "DD_", "BRIDGE_", "LOGFIRE_")
+"""Variables whose values cannot be secrets. Of all others only the names are reported."""
 _HIDDEN = "(set)"
 _KEY_SHOWN = 4
 
 
-def facts(live: Live) -> dict[str, Any]:
-    """Return what is live. A part that cannot be read is `None`."""
-    parts: dict[str, Callable[[], Any]] = {
+def collect_facts(process: Process) -> dict[str, Any]:
+    """Return the facts by section. A section that cannot be read is `None`."""
+    sections: dict[str, Callable[[], Any]] = {
         "python": _python,
-        "packages": lambda: {name: installed_version(name) for name in PACKAGES},
-        "bridge": lambda: {"version": bridge.__version__, "file": bridge.__file__, "initialised": bool(live.client)},
-        "context": lambda: full_name(live.runtime),
-        "propagator": lambda: _propagator(live.propagator),
-        "provider": lambda: _provider(live),
-        "patches": _patches,
-        "instrumentations": lambda: _instrumentations(live.client),
-        "delivery": lambda: _delivery(live.client),
-        "options": lambda: _options(live.options),
-        "environment": lambda: environment(live.environ),
+        "packages": lambda: dict(_packages()),
+        "bridge": lambda: {
+            "version": __version__,
+            "file": str(PACKAGE / "__init__.py"),
+            "initialised": bool(process.client),
+        },
+        "context": lambda: full_name(process.runtime),
+        "propagator": lambda: _propagator(process.propagator),
+        "provider": lambda: _provider(process),
+        "patches": active_patches,
+        "instrumentations": lambda: _instrumentations(process.client),
+        "delivery": lambda: _delivery(process.client),
+        "options": lambda: _options(None if process.client is None else process.client.options),
+        "environment": lambda: _environment(process.environ),
     }
-    return {name: _guarded(name, part) for name, part in parts.items()}
+    return {name: _read(name, section) for name, section in sections.items()}
 
 
-def _guarded(name: str, part: Callable[[], Any]) -> Any:
-    with guard("doctor", f"the part {name!r} of what is live could not be read"):
-        return part()
+def _read(name: str, section: Callable[[], Any]) -> Any:
+    with guard("doctor", f"the facts about {name!r} could not be read"):
+        return section()
     return None
 
 
 def _python() -> dict[str, str]:
-    return {
-        "version": platform.python_version(),
-        "implementation": platform.python_implementation(),
-        "executable": sys.executable,
-        "platform": platform.platform(),
-    }
+    return {"version": platform.python_version(), "executable": sys.executable, "platform": platform.platform()}
 
 
-def _propagator(held: Held) -> dict[str, Any]:
-    return {"type": full_name(held.propagator), "holds": [_propagator(one) for one in held.holds]}
+def _packages() -> Iterator[tuple[str, str]]:
+    for name in _PACKAGES:
+        version = installed_version(name)
+        if version is not None:
+            yield name, version
 
 
-def _provider(live: Live) -> dict[str, Any] | None:
-    from bridge._internal.otel_private import sdk_provider
+def _propagator(tree: PropagatorTree) -> dict[str, Any]:
+    return {"type": full_name(tree.propagator), "holds": [_propagator(inner) for inner in tree.inner]}
 
-    provider = live.provider if live.client is None else live.client.tracer_provider
+
+def _provider(process: Process) -> dict[str, Any] | None:
+    provider = process.provider if process.client is None else process.client.tracer_provider
     if provider is None:
         return None
-    whose = "bridge" if live.own_provider is not None else "adopted"
+    owner = "bridge" if isinstance(provider, TracerProvider) else "adopted"
     sampler = getattr(sdk_provider(provider), "sampler", None)
     return {
         "type": full_name(provider),
-        "whose": None if live.client is None else whose,
-        "global": provider is live.provider,
+        "whose": None if process.client is None else owner,
+        "global": provider is process.provider,
         "sampler": None if sampler is None else sampler.get_description(),
-        "processors": [_processor(one) for one in live.processors],
+        "processors": [_processor(processor) for processor in process.processors],
     }
 
 
@@ -123,21 +128,12 @@ def _processor(processor: Any) -> str:
     return full_name(processor) + ("" if exporter is None else f" -> {full_name(exporter)}")
 
 
-def _patches() -> list[str]:
-    from bridge._internal.context.handoff import active_patches
-
-    return active_patches()
-
-
 def _instrumentations(client: Client | None) -> dict[str, list[str]] | None:
-    """Return names by what became of them; of those that are not active, with the reason."""
+    """Return names by state, those that are not active with the reason."""
     if client is None:
         return None
-    report = getattr(client, "instrumentations", None)
-    if report is None:
-        return {"active": [full_name(one) for one in client.options.instrumentations]}
     states: dict[str, list[str]] = {}
-    for one in report():
+    for one in client.instrumentations():
         states.setdefault(one.state, []).append(one.name + (f": {one.reason}" if one.reason else ""))
     return states
 
@@ -146,63 +142,49 @@ def _delivery(client: Client | None) -> dict[str, Any] | None:
     if client is None:
         return None
     return {
-        "dsn": dsn_facts(client.dsn),
+        "dsn": None if client.dsn is None else _dsn(client.dsn),
         "transport": None if client.transport is None else full_name(client.transport),
-        "spotlight": _without_userinfo(client.options.spotlight),
+        "spotlight": _option_value(client.options.spotlight),
         "sends": client.sender.sends,
-        "spans": asdict(client.sender.outcomes.accounting()),
+        "spans": asdict(client.accounting()),
     }
 
 
-def dsn_facts(dsn: Dsn | None) -> dict[str, Any] | None:
-    """Return host, project and the beginning of the public key; the secret key is never shown."""
-    if dsn is None:
-        return None
+def _dsn(dsn: Dsn) -> dict[str, str]:
     return {"url": dsn.base_url, "project": dsn.project_id, "public_key": f"{dsn.public_key[:_KEY_SHOWN]}..."}
 
 
 def _options(options: Options | None) -> dict[str, dict[str, Any]] | None:
+    """Return the options that were set, each with its source."""
     if options is None:
         return None
     return {
-        field.name: {
-            "value": _shown(getattr(options, field.name)),
-            "source": options.sources.get(field.name, "default"),
-        }
-        for field in fields(Options)
-        if field.name != "sources"
+        name: {"value": _option_value(getattr(options, name)), "source": source}
+        for name, source in options.sources.items()
     }
 
 
-def _shown(value: object) -> Any:
+def _option_value(value: object) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
         return _without_userinfo(value)
-    if isinstance(value, Dsn):
-        shown = dsn_facts(value) or {}
-        return f"{value.scheme}://{shown['public_key']}@{value.base_url.partition('://')[2]}/{value.project_id}"
     if isinstance(value, tuple | list):
-        return [_shown(one) for one in value]
-    pattern = getattr(value, "pattern", None)
-    if isinstance(pattern, str):
-        return pattern
-    if callable(value) and hasattr(value, "__qualname__"):
-        return f"{getattr(value, '__module__', '?')}.{value.__qualname__}"
-    return f"a {full_name(value)}"
+        return [_option_value(member) for member in value]
+    if isinstance(value, Dsn):
+        return _dsn(value)
+    if isinstance(value, re.Pattern):
+        return value.pattern
+    return getattr(value, "__qualname__", None) or full_name(value)
 
 
-def _without_userinfo(text: str | None) -> str | None:
-    if text is None or "@" not in text or "://" not in text:
+def _without_userinfo(text: str) -> str:
+    if "@" not in text or "://" not in text:
         return text
     parts = urlsplit(text)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of these worlds; values that may be secrets are left out."""
-    return {
-        name: value if name in _SHOWN else _HIDDEN
-        for name, value in sorted(environ.items())
-        if name.startswith(_WORLDS)
-    }
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    names = sorted(name for name in environ if name.startswith(_PREFIXES))
+    return {name: environ[name] if name in _HARMLESS else _HIDDEN for name in names}

@@ -1,4 +1,4 @@
-"""Live: what is in force in this process. Everything is read, nothing is made."""
+"""Live: what is active in this process. Reading it creates and changes nothing."""
 
 from __future__ import annotations
 
@@ -33,109 +33,117 @@ if TYPE_CHECKING:
     from bridge._internal.client import Client
     from bridge._internal.options import Options
 
-_DEPTH = 8
-"""How far propagators that hold propagators are followed."""
+_MAX_DEPTH = 8
+"""Of propagators inside propagators, which may form a circle."""
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A propagator, and those that it holds."""
+class PropagatorTree:
+    """A propagator, and the propagators that it composes or wraps."""
 
     propagator: TextMapPropagator
-    holds: tuple[Held, ...] = ()
+    inner: tuple[PropagatorTree, ...] = ()
 
-    def all(self) -> Iterator[Held]:
-        """Yield this one and everything below, outermost first."""
+    def __iter__(self) -> Iterator[PropagatorTree]:
+        """Iterate over this one and all below it, outermost first."""
         yield self
-        for one in self.holds:
-            yield from one.all()
+        for tree in self.inner:
+            yield from tree
 
 
 @dataclass(frozen=True)
-class Live:
-    """What this process has: the client, the global provider, the global propagator, the runtime context."""
+class Process:
+    """The global provider and propagator, the runtime context and the client of this process."""
 
     client: Client | None
     provider: trace_api.TracerProvider | None
-    propagator: Held
+    propagator: PropagatorTree
     runtime: Any
     environ: Mapping[str, str]
 
     @property
-    def options(self) -> Options | None:
-        """What the client was told."""
-        return None if self.client is None else self.client.options
+    def processors(self) -> tuple[Any, ...]:
+        """The processors of the client's provider, or of the global one if there is no client."""
+        return span_processors(self.provider if self.client is None else self.client.tracer_provider)
+
+    @property
+    def our_propagators(self) -> list[SentryPropagator]:
+        """Each `SentryPropagator` in the global propagator."""
+        return [one.propagator for one in self.propagator if isinstance(one.propagator, SentryPropagator)]
+
+
+@dataclass(frozen=True)
+class LiveSetup(Process):
+    """A process in which `init` was called."""
+
+    client: Client
+
+    @property
+    def options(self) -> Options:
+        """The client's options."""
+        return self.client.options
 
     @property
     def own_provider(self) -> TracerProvider | None:
-        """The client's provider, if it is one of ours."""
-        provider = None if self.client is None else self.client.tracer_provider
+        """The client's provider, if `init` made it."""
+        provider = self.client.tracer_provider
         return provider if isinstance(provider, TracerProvider) else None
 
     @property
     def adopted_provider(self) -> trace_api.TracerProvider | None:
-        """The client's provider, if it is somebody else's."""
-        return None if self.client is None or self.own_provider is not None else self.client.tracer_provider
-
-    @property
-    def processors(self) -> tuple[Any, ...]:
-        """The processors of the client's provider, or of the global one where there is no client."""
-        return span_processors(self.provider if self.client is None else self.client.tracer_provider)
+        """The client's provider, if `init` adopted it."""
+        return None if self.own_provider is not None else self.client.tracer_provider
 
     @property
     def other_processors(self) -> list[Any]:
-        """Those of them that are not ours."""
+        """The processors that are not `SentrySpanProcessor`."""
         return [one for one in self.processors if not isinstance(one, SentrySpanProcessor)]
 
-    @property
-    def our_propagators(self) -> list[Held]:
-        """The propagators of ours in the global one."""
-        return [one for one in self.propagator.all() if isinstance(one.propagator, SentryPropagator)]
-
     @cached_property
-    def other_providers(self) -> list[SdkTracerProvider]:
-        """Providers of the SDK that are live, but are neither global nor the client's.
+    def unused_providers(self) -> list[SdkTracerProvider]:
+        """SDK providers that are neither global nor the client's nor logfire's, which has a check of its own.
 
-        logfire's, of which a check of its own tells, is not among them. Found once: it takes a walk over all objects.
+        Cached, because it walks over all objects.
         """
-        known = [self.provider, None if self.client is None else self.client.tracer_provider, logfire_provider()]
+        known = [self.provider, self.client.tracer_provider, logfire_provider()]
         known += [sdk_provider(one) for one in known]
         return [
             cast("SdkTracerProvider", found)
             for found in gc.get_objects()
-            # Not isinstance: that asks an object for its `__class__`, which a lazy object answers by being made.
+            # Not isinstance, which reads `__class__`: that would make a lazy object create what it stands for.
             if SdkTracerProvider in type(found).__mro__ and not any(found is one for one in known)
         ]
 
 
-def gather(environ: Mapping[str, str] | None = None) -> Live:
-    """Read what is in force now."""
-    return Live(
-        client=active.client,
-        provider=global_tracer_provider(),
-        propagator=held(propagate.get_global_textmap()),
-        runtime=runtime_context(),
-        environ=os.environ if environ is None else environ,
-    )
+def read_process(environ: Mapping[str, str] | None = None) -> Process:
+    """Read what is active now: a `LiveSetup` if there is a client."""
+    client = active.client
+    state = {
+        "provider": global_tracer_provider(),
+        "propagator": propagator_tree(propagate.get_global_textmap()),
+        "runtime": runtime_context(),
+        "environ": os.environ if environ is None else environ,
+    }
+    return Process(client=None, **state) if client is None else LiveSetup(client=client, **state)
 
 
-def held(propagator: TextMapPropagator, depth: int = _DEPTH) -> Held:
-    """Follow what a propagator holds: a composite its members, a wrapper what it wraps."""
+def propagator_tree(propagator: TextMapPropagator, depth: int = _MAX_DEPTH) -> PropagatorTree:
+    """Follow the members of a composite, and the propagators in a wrapper's attributes."""
     if depth == 0:
-        return Held(propagator)
+        return PropagatorTree(propagator)
     inner = [*composed_propagators(propagator)]
     for value in getattr(propagator, "__dict__", {}).values():
         if isinstance(value, TextMapPropagator) and not any(value is one for one in inner):
             inner.append(value)
-    return Held(propagator, tuple(held(one, depth - 1) for one in inner))
+    return PropagatorTree(propagator, tuple(propagator_tree(one, depth - 1) for one in inner))
 
 
 def logfire_provider() -> Any:
     """Return logfire's provider if it was configured. `_tracer_provider` of its config, seen in 5.2 to 5.4."""
-    config = getattr(loaded("logfire._internal.config"), "GLOBAL_CONFIG", None)
+    config = getattr(imported_module("logfire._internal.config"), "GLOBAL_CONFIG", None)
     return getattr(config, "_tracer_provider", None) if getattr(config, "_initialized", False) else None
 
 
-def loaded(module: str) -> Any:
-    """Return a module of somebody else's if the program has imported it; nothing is imported here."""
-    return sys.modules.get(module)
+def imported_module(name: str) -> Any:
+    """Return another library's module if the program has imported it."""
+    return sys.modules.get(name)

@@ -1,33 +1,34 @@
-"""The report, as text and as JSON."""
+"""The report of `python -m bridge doctor`: as lines, as JSON, and the table of all checks for the docs."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from bridge._internal.doctor.problem import ERROR, INFO, WARNING, Problem, Severity
+from bridge._internal.console.problem import ERROR, INFO, SEVERITIES, WARNING, Problem, problem_lines
+from bridge._internal.doctor.checks import all_checks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from bridge._internal.doctor.probe import Sent
+    from bridge._internal.console.terminal import Line
+    from bridge._internal.doctor.probe import ProbeResult
 
 SCHEMA = 1
-"""Raised when a key of the JSON goes or changes its meaning; new keys may come at any time."""
+"""Raised when a key of the JSON is removed or changes its meaning; new keys may be added at any time."""
 _WIDTH = 18
-_LABELS: Mapping[Severity, str] = {ERROR: "ERROR", WARNING: "WARNING", INFO: "note"}
-_COLOURS: Mapping[Severity, str] = {ERROR: "31", WARNING: "33", INFO: "36"}
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What `doctor` tells. `facts` is empty where OpenTelemetry cannot be imported."""
+    """The result of the command. `facts` is empty if OpenTelemetry cannot be imported."""
 
     set_up_by: str
     facts: Mapping[str, Any]
     problems: Sequence[Problem]
-    sent: Sequence[Sent] | None = None
+    sent: Sequence[ProbeResult] | None = None
 
     @property
     def exit_code(self) -> int:
@@ -54,133 +55,68 @@ def as_json(report: Report) -> str:
     return json.dumps(whole, indent=2, default=str) + "\n"
 
 
-def as_text(report: Report, *, coloured: bool = False) -> str:
-    """Return the report for people: what is live, what was sent, what is wrong."""
-    lines = [f"bridge doctor: {report.set_up_by}", ""]
-    lines += _facts(report.facts)
+def report_lines(report: Report) -> Iterator[Line]:
+    """Render the report: the facts, the answers to what was sent, the problems."""
+    yield [(f"bridge doctor: {report.set_up_by}", "")]
+    yield []
+    for section, value in report.facts.items():
+        if value is not None:
+            yield from _rows(section, _section_texts(section, value))
     for one in report.sent or ():
         status = "no answer" if one.status is None else f"HTTP {one.status}"
-        lines.append(_row(f"test {one.kind}", f"{status}, {one.answer}; event {one.event_id}, trace {one.trace_id}"))
-    lines += ["", *_verdict(report.problems, coloured=coloured)]
-    return "\n".join(lines) + "\n"
+        yield from _rows(f"test {one.kind}", [f"{status}, {one.answer}; event {one.event_id}, trace {one.trace_id}"])
+    yield []
+    yield from problem_lines(report.problems)
+    yield [(_verdict(report), "")]
 
 
-def colours_wanted(stream: IO[str], environ: Mapping[str, str]) -> bool:
-    """Tell whether to colour: `NO_COLOR` and `FORCE_COLOR` decide, else whether it is a terminal."""
-    if environ.get("NO_COLOR"):
-        return False
-    return bool(environ.get("FORCE_COLOR")) or stream.isatty()
+def _rows(name: str, texts: Sequence[str]) -> Iterator[Line]:
+    for number, text in enumerate(texts or ["none"]):
+        yield [(f"  {name if number == 0 else '':<{_WIDTH}} {text}", "")]
 
 
-def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
-    for name, tell in _SECTIONS.items():
-        value = facts.get(name)
-        if value is not None:
-            yield from tell(value)
+def _section_texts(section: str, value: Any) -> list[str]:
+    if section == "options":
+        return [f"{name} = {option['value']!r}  ({option['source']})" for name, option in value.items()]
+    if section == "propagator":
+        return list(_propagator_tree(value, 0))
+    if isinstance(value, Mapping):
+        return [f"{name} {_inline(member)}" for name, member in value.items()]
+    return value if isinstance(value, list) else [str(value)]
 
 
-def _row(name: str, value: object) -> str:
-    return f"  {name:<{_WIDTH}} {value}"
-
-
-def _rows(name: str, values: Sequence[object]) -> Iterator[str]:
-    for number, value in enumerate(values or ["none"]):
-        yield _row(name if number == 0 else "", value)
-
-
-def _python(python: Mapping[str, str]) -> Iterator[str]:
-    yield _row("Python", f"{python['version']} ({python['implementation']}), {python['executable']}")
-
-
-def _packages(packages: Mapping[str, str | None]) -> Iterator[str]:
-    yield from _rows("packages", [f"{name} {version}" for name, version in packages.items() if version])
-    absent = [name for name, version in packages.items() if not version]
-    if absent:
-        yield _row("not installed", ", ".join(absent))
-
-
-def _bridge(bridge: Mapping[str, Any]) -> Iterator[str]:
-    yield _row("bridge", f"{bridge['version']}, {bridge['file']}")
-    yield _row("initialised", "yes" if bridge["initialised"] else "no")
-
-
-def _propagator(propagator: Mapping[str, Any]) -> Iterator[str]:
-    yield from _rows("propagator", list(_tree(propagator, 0)))
-
-
-def _tree(propagator: Mapping[str, Any], depth: int) -> Iterator[str]:
+def _propagator_tree(propagator: Mapping[str, Any], depth: int) -> Iterator[str]:
     yield "  " * depth + propagator["type"]
-    for one in propagator["holds"]:
-        yield from _tree(one, depth + 1)
+    for inner in propagator["holds"]:
+        yield from _propagator_tree(inner, depth + 1)
 
 
-def _provider(provider: Mapping[str, Any]) -> Iterator[str]:
-    whose = {"bridge": "the bridge's", "adopted": "adopted", None: "not the bridge's"}[provider["whose"]]
-    yield _row("tracer provider", f"{provider['type']} ({whose}{'' if provider['global'] else ', not global'})")
-    yield _row("sampler", provider["sampler"])
-    yield from _rows("processors", provider["processors"])
+def _inline(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_inline(member)}" for name, member in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
 
 
-def _instrumentations(found: Mapping[str, Sequence[Any]]) -> Iterator[str]:
-    for name, ones in found.items():
-        if ones:
-            yield from _rows(f"instr. {name}", ones)
+def _verdict(report: Report) -> str:
+    if report.sound:
+        return "Nothing is wrong."
+    errors, warnings = (
+        sum(problem.severity == severity for problem in report.problems) for severity in (ERROR, WARNING)
+    )
+    return f"{_count(errors, 'error')}, {_count(warnings, 'warning')}."
 
 
-def _delivery(delivery: Mapping[str, Any]) -> Iterator[str]:
-    dsn = delivery["dsn"]
-    yield _row("DSN", "none" if dsn is None else f"{dsn['url']}, project {dsn['project']}, key {dsn['public_key']}")
-    yield _row("transport", delivery["transport"])
-    if delivery["spotlight"]:
-        yield _row("Spotlight", delivery["spotlight"])
-    spans = delivery["spans"]
-    if spans["started"]:
-        lost = sum(spans["lost"].values())
-        yield _row("spans", f"{spans['started']} sampled, {spans['delivered']} delivered, {lost} lost")
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _options(options: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Tell of options that were set; how many were not."""
-    given = {name: option for name, option in options.items() if option["source"] != "default"}
-    yield from _rows("options", [f"{name} = {one['value']!r}  ({one['source']})" for name, one in given.items()])
-    yield _row("", f"{len(options) - len(given)} others at their defaults")
-
-
-def _environment(variables: Mapping[str, str]) -> Iterator[str]:
-    if variables:
-        yield from _rows("environment", [f"{name}={value}" for name, value in variables.items()])
-
-
-_SECTIONS: Mapping[str, Any] = {
-    "python": _python,
-    "packages": _packages,
-    "bridge": _bridge,
-    "context": lambda name: [_row("runtime context", name)],
-    "propagator": _propagator,
-    "provider": _provider,
-    "patches": lambda names: _rows("patches", names),
-    "instrumentations": _instrumentations,
-    "delivery": _delivery,
-    "options": _options,
-    "environment": _environment,
-}
-
-
-def _verdict(problems: Sequence[Problem], *, coloured: bool) -> Iterator[str]:
-    for problem in problems:
-        label = _LABELS[problem.severity]
-        if coloured:
-            label = f"\x1b[{_COLOURS[problem.severity]}m{label}\x1b[0m"
-        yield f"{label} [{problem.code}] {problem.what}"
-        yield f"    why: {problem.why}"
-        yield f"    fix: {problem.fix}"
-    errors = sum(problem.severity == ERROR for problem in problems)
-    warnings = sum(problem.severity == WARNING for problem in problems)
-    if not errors and not warnings:
-        yield "Nothing is wrong."
-    else:
-        yield f"{_count(errors, 'error')}, {_count(warnings, 'warning')}."
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def table() -> str:
+    """Return a Markdown table of all checks, the worst first: the one in docs/doctor.md."""
+    every = all_checks()
+    every.sort(key=lambda one: (SEVERITIES.index(one.severity), one.code))
+    rows = [f"| `{one.code}` | {one.severity} | {one.means} | {one.fix} |" for one in every]
+    return "\n".join(["| code | severity | when | what to do |", "|---|---|---|---|", *rows]) + "\n"

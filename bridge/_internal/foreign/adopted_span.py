@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from bridge._internal.context.scope import remembered_scopes
 from bridge._internal.foreign.span_view import SpanView
-from bridge._internal.tracing.segment import SegmentMember, execution, segment_of
+from bridge._internal.tracing.segment import SegmentMember, segment_of
 from bridge._internal.tracing.span import ORIGIN_NATIVE, Span, parent_span_id_of, transaction_name_of
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bridge._internal.context.scope import ScopeData, Scopes
     from bridge._internal.tracing.finished_span import EndedSpan, FinishedSpan
     from bridge._internal.tracing.segment import Segment
+    from bridge._internal.tracing.segment_parent import SegmentParent
 
 
 class AdoptedSpan(SpanView):
@@ -43,7 +44,13 @@ class AdoptedSpan(SpanView):
         self._sdk_span = span
         self._bridge_segment = segment_of(span)
         self._bridge_scopes = remembered_scopes(span)
-        self._parent_span_id = parent_span_id_of(span)
+        above = cast("_Notes", span)._bridge_segment_parent
+        self._parent_span_id = parent_span_id_of(span) if above is None else above.span_id
+
+    @property
+    def parent_span_id(self) -> str | None:
+        """The span id of the nearest ancestor that Sentry gets, 16 lower-case hex digits; `None` for a head."""
+        return None if self._parent_span_id is None else f"{self._parent_span_id:016x}"
 
     @property
     def name(self) -> str:
@@ -102,7 +109,7 @@ class AdoptedSpan(SpanView):
     def note_own_scope(self, data: ScopeData) -> None:
         """Take what the root's own block wrote to its current scope."""
         segment = self._bridge_segment
-        if segment is not None and self.is_local_root and segment.execution == execution():
+        if segment is not None and self.is_local_root and segment.is_own_block():
             segment.own_scope = data
 
 
@@ -110,18 +117,18 @@ class _Notes(SegmentMember, Protocol):
     """What is noted on a live span of another provider."""
 
     _bridge_scopes: Scopes | None
-    _bridge_parent: trace_api.Span | None
+    _bridge_segment_parent: SegmentParent | None
     _bridge_root: AdoptedSpan
     _bridge_note_own_scope: Callable[[ScopeData], None]
     _bridge_is_taken: bool
 
 
-def note_membership(span: SdkSpan, segment: Segment, scopes: Scopes | None, parent: trace_api.Span | None) -> None:
+def note_membership(span: SdkSpan, segment: Segment, scopes: Scopes | None, above: SegmentParent | None) -> None:
     """Note on a span that has started what it belongs to; the first of a segment becomes its root."""
     notes = cast("_Notes", span)
     notes._bridge_segment = segment
     notes._bridge_scopes = scopes
-    notes._bridge_parent = parent  # while a span is held its root is, to which its segment refers weakly
+    notes._bridge_segment_parent = above  # while a span is held its root is, to which its segment refers weakly
     if segment.was_opened:
         if segment.collects:
             with segment.lock:
@@ -139,6 +146,30 @@ def note_taken(span: SdkSpan) -> bool:
     is_first = not getattr(span, "_bridge_is_taken", False)
     notes._bridge_is_taken = True
     return is_first
+
+
+class _DroppedNotes(Protocol):
+    """What is noted on a span that the sampler of another provider dropped."""
+
+    _bridge_scopes: Scopes | None
+    _bridge_was_dropped: bool
+    _bridge_segment: Segment
+    _bridge_segment_parent: SegmentParent
+
+
+def note_dropped(span: trace_api.Span, scopes: Scopes | None, above: SegmentParent | None) -> None:
+    """Note on a span that its provider dropped which scopes hold inside it, and the segment that it is below."""
+    notes = cast("_DroppedNotes", span)
+    notes._bridge_scopes = scopes
+    notes._bridge_was_dropped = True
+    if above is not None:
+        notes._bridge_segment = above.segment
+        notes._bridge_segment_parent = above
+
+
+def was_dropped(span: trace_api.Span) -> bool:
+    """Whether a span is one that its adopted provider dropped."""
+    return getattr(span, "_bridge_was_dropped", False)
 
 
 def adopted_root(span: SdkSpan) -> AdoptedSpan | None:

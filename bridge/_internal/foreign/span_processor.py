@@ -13,7 +13,14 @@ from opentelemetry.trace import TraceFlags
 from bridge._internal import active
 from bridge._internal.context.context_values import active_span
 from bridge._internal.context.scope import current_scopes, find_scopes
-from bridge._internal.foreign.adopted_span import AdoptedSpan, adopted_root, note_membership, note_taken
+from bridge._internal.foreign.adopted_span import (
+    AdoptedSpan,
+    adopted_root,
+    note_dropped,
+    note_membership,
+    note_taken,
+    was_dropped,
+)
 from bridge._internal.guard import guard
 from bridge._internal.options import Options
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG, processors_within, sampler_of_span, span_processors
@@ -27,6 +34,7 @@ from bridge._internal.sampling.sampler import SentrySampler, SpanStart, sample_r
 from bridge._internal.sampling.upstream import RemoteSpan, upstream_of
 from bridge._internal.tracing.error_origin import note_span_of_error
 from bridge._internal.tracing.segment import Segment, SegmentSink, segment_of
+from bridge._internal.tracing.segment_parent import parent_in, segment_parent_in
 from bridge._internal.tracing.span import (
     OP_ATTRIBUTE,
     ORIGIN_NATIVE,
@@ -40,7 +48,9 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace import Span as SdkSpan
+    from opentelemetry.trace import SpanKind
 
+    from bridge._internal.context.scope import Scopes
     from bridge._internal.sampling.upstream import Upstream
 
 _FOLLOWING = SentrySampler()
@@ -110,26 +120,43 @@ class SentrySpanProcessor(SpanProcessor):
                 raise error
 
     def _adopt(self, span: SdkSpan, context: Context, *, is_current: bool) -> None:
-        parent = active_span(context)
-        segment = segment_of(parent)
-        scopes = find_scopes(context)
-        if segment is None:
-            segment = self._root(span, parent, context, is_current=is_current)
+        above, scopes = segment_parent_in(context), find_scopes(context)
+        if above is None:
+            segment = self._root(span, parent_in(context), context, is_current=is_current)
             scopes = segment.scopes
-        elif segment.closed:
-            segment = segment.follow_up(scopes)
-        note_membership(span, segment, scopes, parent)
+        else:
+            segment = above.segment.follow_up(scopes) if above.segment.closed else above.segment
+        note_membership(span, segment, scopes, above)
         if segment.sends and segment.options.capture_span_exceptions and segment.sink is not None:
             _capture_recorded_exceptions(span, segment.sink)
 
-    def _root(self, span: SdkSpan, parent: trace_api.Span | None, context: Context, *, is_current: bool) -> Segment:
-        options, span_context = self.options, span.get_span_context()
+    def adopt_dropped(self, span: trace_api.Span, kind: SpanKind, context: Context, *, is_current: bool) -> None:
+        """Note on a span that the provider's sampler dropped which scopes it belongs to, and which segment if any."""
+        above, parent = segment_parent_in(context), active_span(context)
+        if above is not None:
+            note_dropped(span, find_scopes(context), above)
+        elif parent is None or not was_dropped(parent):
+            note_dropped(span, self._scopes_of_root(span, kind, parent, context, is_current=is_current)[0], None)
+        else:
+            note_dropped(span, find_scopes(context), None)
+
+    def _scopes_of_root(
+        self, span: trace_api.Span, kind: SpanKind, parent: trace_api.Span | None, context: Context, *, is_current: bool
+    ) -> tuple[Scopes, Upstream | None]:
+        """Return the scopes that a local root belongs to, and what the service before it says of the trace."""
         scopes = current_scopes(None if is_current or context is context_api.get_current() else context)
-        if span.kind in REQUEST_KINDS:
+        if kind in REQUEST_KINDS:
             scopes = scopes.for_root_of_request(parent if isinstance(parent, RemoteSpan) else None)
         upstream = None if parent is None else upstream_of(parent)
         if upstream is None:
-            scopes.propagation.adopt(lambda: int(span_context.trace_id))
+            scopes.propagation.adopt(lambda: span.get_span_context().trace_id)
+        return scopes, upstream
+
+    def _root(self, span: SdkSpan, parent: trace_api.Span | None, context: Context, *, is_current: bool) -> Segment:
+        options, span_context = self.options, span.get_span_context()
+        scopes, upstream = self._scopes_of_root(span, span.kind, parent, context, is_current=is_current)
+        if (link := scopes.propagation.take_link()) is not None:
+            span.add_link(link)
         sink = self.sink
         decision = self._decide(span, upstream)
         if decision.sampled is False and sink is not None:

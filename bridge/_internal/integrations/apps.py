@@ -17,18 +17,22 @@ import wrapt
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from opentelemetry.trace import TracerProvider
+
+    from bridge._internal.init_options import Instrumentor
+
 logger = logging.getLogger("bridge.integrations")
 
 
 class Applications:
     """The applications that an instrumentor which is active does not see being made; to be closed with it."""
 
-    def __init__(self, instrumentor: Any, tracer_provider: Any) -> None:
-        self._instrumentor = instrumentor
+    def __init__(self, instrumentor: Instrumentor, tracer_provider: TracerProvider | None) -> None:
+        self._instrumentor: Any = instrumentor  # with `instrument_app`, if it replaced a class
         self._tracer_provider = tracer_provider
-        self._instrumented: list[weakref.ref[Any]] = []
+        self._instrumented: list[weakref.ref[object]] = []
         self._is_closed = False
-        self._patches = [(before, self._patch(before, now)) for before, now in _exchanged_classes(instrumentor)]
+        self._patches = [(before, self._patch(before, now)) for before, now in _replaced_classes(instrumentor)]
 
     def _patch(self, before: type, now: type) -> Any:
         def init(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> None:
@@ -38,7 +42,7 @@ class Applications:
 
         return wrapt.wrap_function_wrapper(before, "__init__", init)
 
-    def _instrument(self, application: Any) -> None:
+    def _instrument(self, application: object) -> None:
         try:
             self._instrumentor.instrument_app(application, tracer_provider=self._tracer_provider)
             self._instrumented.append(weakref.ref(application))
@@ -57,17 +61,17 @@ class Applications:
                 self._instrumentor.uninstrument_app(application)
 
 
-def _exchanged_classes(instrumentor: Any) -> Iterator[tuple[type, type]]:
+def _replaced_classes(instrumentor: Instrumentor) -> Iterator[tuple[type, type]]:
     """Give the classes that an instrumentor put one of its own in place of, and that one."""
     home = type(instrumentor).__module__
     if not callable(getattr(instrumentor, "instrument_app", None)):
         return
     for now in list(vars(sys.modules[home]).values()):
-        if isinstance(now, type) and now.__module__ == home and now.__base__ is not None and _stands_for_base(now):
+        if isinstance(now, type) and now.__module__ == home and now.__base__ is not None and _replaces_base(now):
             yield now.__base__, now
 
 
-def _stands_for_base(now: type) -> bool:
+def _replaces_base(now: type) -> bool:
     before = now.__base__
     assert before is not None
     package = before.__module__.partition(".")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import wrapt
 
@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
+    from bridge._internal.payload import Payload
+
     Close = Callable[[], None]
     Capture = Callable[[BaseException], object]
 
-_INNER = "headers"
+_CUSTOM_HEADERS = "headers"
 
 
 @cache
@@ -32,31 +34,35 @@ def support_celery(close: Close, capture: Capture) -> None:
       is not, the instrumentation records nothing.
     - Workers with a Sentry SDK look for Sentry's headers among the custom headers in the headers of a message only.
     """
-    wrapt.when_imported("celery.signals")(lambda signals: _support_guarded(signals, close, capture))
+    wrapt.when_imported("celery.signals")(lambda signals: _connect_guarded(signals, close, capture))
 
 
-def _support_guarded(signals: ModuleType, close: Close, capture: Capture) -> None:
+def _connect_guarded(signals: ModuleType, close: Close, capture: Capture) -> None:
     with guard("integrations", "Celery could not be supported"):  # the program is just importing it
-        _support(signals, close, capture)
+        _connect(signals, close, capture)
 
 
-def _support(signals: ModuleType, close: Close, capture: Capture) -> None:
-    def end(**_: Any) -> None:
+def _connect(signals: ModuleType, close: Close, capture: Capture) -> None:
+    def close_before_exit(**_: object) -> None:
         close()
 
-    def failed(sender: Any = None, exception: Any = None, **_: Any) -> None:
+    def capture_failure(sender: object = None, exception: BaseException | None = None, **_: object) -> None:
         options = active.options()
         expected = tuple(getattr(sender, "throws", None) or ())
-        if options is not None and options.capture_span_exceptions and not isinstance(exception, expected):
+        if options is None or not options.capture_span_exceptions or exception is None:
+            return
+        if not isinstance(exception, expected):
             capture(exception)
 
-    signals.worker_process_shutdown.connect(end, weak=False, dispatch_uid="bridge")
-    signals.task_failure.connect(failed, weak=False, dispatch_uid="bridge")
+    signals.worker_process_shutdown.connect(close_before_exit, weak=False, dispatch_uid="bridge")
+    signals.task_failure.connect(capture_failure, weak=False, dispatch_uid="bridge")
     # Not a receiver of the signal: it must come after the receiver that injects, whichever was connected first.
-    wrapt.wrap_function_wrapper(signals.before_task_publish, "send", _send_and_nest)
+    wrapt.wrap_function_wrapper(signals.before_task_publish, "send", _send_with_nested_headers)
 
 
-def _send_and_nest(send: Callable[..., Any], instance: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+def _send_with_nested_headers(
+    send: Callable[..., object], instance: object, args: tuple[object, ...], kwargs: Payload
+) -> object:
     answers = send(*args, **kwargs)
     with guard("integrations", "Sentry's headers could not be put among a task's custom headers"):
         headers = kwargs.get("headers")
@@ -65,7 +71,7 @@ def _send_and_nest(send: Callable[..., Any], instance: Any, args: Any, kwargs: d
     return answers
 
 
-def nest_headers(headers: dict[str, Any]) -> None:
+def nest_headers(headers: Payload) -> None:
     """Put Sentry's headers of a message among its custom headers, which become `task.request.headers`.
 
     A message without custom headers of its own gets those that Celery would find: whatever is none of Celery's.
@@ -73,4 +79,4 @@ def nest_headers(headers: dict[str, Any]) -> None:
     request = import_module("celery.app.task").Context(headers)
     inner = dict(request.headers or {})
     inner.update({name: headers[name] for name in (SENTRY_TRACE, BAGGAGE) if name in headers})
-    headers[_INNER] = inner
+    headers[_CUSTOM_HEADERS] = inner

@@ -1,4 +1,4 @@
-"""Which modules an instrumentor instruments, told from metadata alone: nothing is imported to find out."""
+"""Which modules an instrumentor instruments, by metadata: nothing is imported to find out."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ _EXTRA = re.compile(r"""extra\s*==\s*['"]([\w-]+)['"]""")
 _NAME = re.compile(r"[\w.-]+")
 _MODULE_FILE = re.compile(r"(\w+)(\.[\w-]+)*\.(?:py|so|pyd)")
 # The module that the standard library's instrumentors patch, where it is not the one that they are named after.
-_OF_STANDARD_LIBRARY = {"urllib": "urllib.request"}
+_STANDARD_LIBRARY_MODULES = {"urllib": "urllib.request"}
 
 
-def targets_of(entry_point: metadata.EntryPoint) -> tuple[str, ...]:
+def instrumented_modules(entry_point: metadata.EntryPoint) -> tuple[str, ...]:
     """Return the modules whose import makes an instrumentor of use; none if nothing tells."""
-    names = [_normal(name) for name in _instrumented(entry_point)]
+    names = [_normalized(name) for name in _instrumented_distributions(entry_point)]
     if not names:
         if entry_point.name in sys.stdlib_module_names:
-            return (_OF_STANDARD_LIBRARY.get(entry_point.name, entry_point.name),)
+            return (_STANDARD_LIBRARY_MODULES.get(entry_point.name, entry_point.name),)
         return ()
     # One distribution may hold instrumentors of several libraries, each entry point named after one of them.
-    own = _normal(entry_point.name)
+    own = _normalized(entry_point.name)
     same = modules_of(own) if own in names else ()
     return same or tuple(dict.fromkeys(module for name in names for module in modules_of(name)))
 
 
-def _instrumented(entry_point: metadata.EntryPoint) -> Iterator[str]:
+def _instrumented_distributions(entry_point: metadata.EntryPoint) -> Iterator[str]:
     """Give the names of the distributions that an instrumentor's own distribution says it instruments."""
     requirements = entry_point.dist.requires if entry_point.dist is not None else None
     for requirement in requirements or ():
@@ -50,9 +50,9 @@ def modules_of(name: str) -> tuple[str, ...]:
         distribution = metadata.distribution(name)
     except metadata.PackageNotFoundError:
         return ()
-    wanted = _normal(name)
+    wanted = _normalized(name)
     found = _modules_among_files(distribution) or (distribution.read_text("top_level.txt") or wanted).split()
-    same = [module for module in found if _normal(module) == wanted]
+    same = [module for module in found if _normalized(module) == wanted]
     return tuple(same or [module for module in found if not module.startswith("_")])
 
 
@@ -71,5 +71,5 @@ def _modules_among_files(distribution: metadata.Distribution) -> list[str]:
     return sorted(modules | tops - {""})
 
 
-def _normal(name: str) -> str:
+def _normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "_", name).lower()

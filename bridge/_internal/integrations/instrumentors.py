@@ -14,7 +14,7 @@ import threading
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import wrapt
 from opentelemetry.context.context import Context
@@ -23,13 +23,17 @@ from bridge._internal.context.context_values import attached
 from bridge._internal.forking import no_fork, reset_in_children
 from bridge._internal.guard import guard
 from bridge._internal.integrations.apps import Applications
-from bridge._internal.integrations.instrumented_modules import targets_of
+from bridge._internal.integrations.instrumented_modules import instrumented_modules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import ModuleType
 
+    from opentelemetry.instrumentation.dependencies import DependencyConflict
     from opentelemetry.trace import TracerProvider
+
+    from bridge._internal.init_options import Instrumentor
+    from bridge._internal.payload import Payload
 
 AUTO = "auto"
 GROUP = "opentelemetry_instrumentor"
@@ -65,10 +69,10 @@ class _Active:
     """An instrumentor that was activated here."""
 
     name: str
-    instrumentor: Any
+    instrumentor: Instrumentor
     applications: Applications
 
-    def put_on(self, tracer_provider: Any) -> None:
+    def reinstrument(self, tracer_provider: TracerProvider | None) -> None:
         """Instrument again, where somebody took it off."""
         try:
             if getattr(self.instrumentor, "is_instrumented_by_opentelemetry", True) is False:
@@ -76,7 +80,7 @@ class _Active:
         except Exception as error:  # somebody else's
             logger.warning("instrumentation %s could not be put on again", self.name, exc_info=error)
 
-    def take_off(self) -> None:
+    def uninstrument(self) -> None:
         """Uninstrument, unless somebody did meanwhile."""
         try:
             self.applications.close()
@@ -98,7 +102,7 @@ _PENDING = _Outcome("pending")
 @dataclass(slots=True)
 class _Entry:
     name: str
-    load: Callable[[], Any]
+    load: Callable[[], Instrumentor]
     home: str = ""  # the instrumentor's own module, where it was not given
     modules: tuple[str, ...] = ()
     is_wanted: bool = False  # what it waits for was imported
@@ -109,7 +113,7 @@ class _Entry:
 class Instrumentations:
     """The instrumentors of one client, from `start` to `stop`."""
 
-    def __init__(self, wanted: Sequence[Any], *, carries_context: bool = True) -> None:
+    def __init__(self, wanted: Sequence[Instrumentor | Literal["auto"]], *, carries_context: bool = True) -> None:
         self._wanted = wanted
         self._carries_context = carries_context
         self._lock = threading.Lock()  # protects _entries, what they hold, and _stopped
@@ -125,7 +129,7 @@ class Instrumentations:
     def start(self, tracer_provider: TracerProvider) -> None:
         """Activate what was given and what instruments a module that is imported already; watch for the others."""
         self._tracer_provider = tracer_provider
-        given = [_given(instrumentor) for instrumentor in self._wanted if instrumentor != AUTO]
+        given = [_given(instrumentor) for instrumentor in self._wanted if not isinstance(instrumentor, str)]
         found: list[_Entry] = []
         if AUTO in self._wanted:
             with guard("integrations", "the installed instrumentations could not be listed"):
@@ -139,7 +143,7 @@ class Instrumentations:
     def resume(self) -> None:
         """Be in force again where other instrumentations were meanwhile, and are stopped."""
         for active in self._ours():
-            active.put_on(self._tracer_provider)
+            active.reinstrument(self._tracer_provider)
         self._listen()
 
     def _listen(self) -> None:
@@ -158,7 +162,7 @@ class Instrumentations:
             ours = self._ours()
             self._entries = []
         for active in reversed(ours):
-            active.take_off()
+            active.uninstrument()
 
     def imported(self, module: str) -> None:
         """Activate what waited for a module."""
@@ -166,7 +170,7 @@ class Instrumentations:
             if module in entry.modules:
                 entry.is_wanted = True
                 # Its own module imports what it instruments: where that comes first, this one is not whole yet.
-                if not _is_half_imported(sys.modules.get(entry.home)):
+                if not _is_being_imported(sys.modules.get(entry.home)):
                     self._activate(entry)
             elif module == entry.home and entry.is_wanted:
                 self._activate(entry)
@@ -190,10 +194,10 @@ class Instrumentations:
             entry.outcome = outcome
             stopped = self._stopped
         if stopped and outcome.ours is not None:  # `stop` came meanwhile, in another thread
-            outcome.ours.take_off()
+            outcome.ours.uninstrument()
 
 
-def _given(instrumentor: Any) -> _Entry:
+def _given(instrumentor: Instrumentor) -> _Entry:
     return _Entry(type(instrumentor).__name__, lambda: instrumentor)
 
 
@@ -213,17 +217,18 @@ def _installed(*, carries_context: bool) -> list[_Entry]:
             elif entry_point.name == "threading" and carries_context:
                 entry.outcome = _Outcome("refused", _THREADS_CARRY_ALREADY)
             else:
-                _look_at_metadata(entry, entry_point)
+                _check_metadata(entry, entry_point)
     return list(entries.values())
 
 
-def _load(entry_point: metadata.EntryPoint) -> Any:
-    return entry_point.load()()
+def _load(entry_point: metadata.EntryPoint) -> Instrumentor:
+    instrumentor: Instrumentor = entry_point.load()()
+    return instrumentor
 
 
-def _look_at_metadata(entry: _Entry, entry_point: metadata.EntryPoint) -> None:
+def _check_metadata(entry: _Entry, entry_point: metadata.EntryPoint) -> None:
     try:
-        entry.modules = targets_of(entry_point)
+        entry.modules = instrumented_modules(entry_point)
         conflict = _conflict(entry_point)
     except Exception as error:  # somebody's metadata
         entry.outcome = _failed(entry.name, "its metadata cannot be read", error)
@@ -232,13 +237,13 @@ def _look_at_metadata(entry: _Entry, entry_point: metadata.EntryPoint) -> None:
         entry.outcome = _conflicting(entry.name, conflict)
 
 
-def _conflict(entry_point: metadata.EntryPoint) -> Any:
+def _conflict(entry_point: metadata.EntryPoint) -> DependencyConflict | None:
     from opentelemetry.instrumentation.dependencies import get_dist_dependency_conflicts
 
     return None if entry_point.dist is None else get_dist_dependency_conflicts(entry_point.dist)
 
 
-def _conflicting(name: str, conflict: Any) -> _Outcome:
+def _conflicting(name: str, conflict: DependencyConflict) -> _Outcome:
     """Tell a library that is not installed from one of a version that the instrumentor does not know."""
     if not (conflict.found or conflict.found_any):
         return _Outcome("absent", str(conflict))
@@ -251,7 +256,7 @@ def _failed(name: str, what: str, error: Exception) -> _Outcome:
     return _Outcome("refused", f"{what}: {type(error).__name__}: {error}")
 
 
-def _instrument(entry: _Entry, own: Iterable[Any], tracer_provider: Any) -> _Outcome:
+def _instrument(entry: _Entry, own: Iterable[Instrumentor], tracer_provider: TracerProvider | None) -> _Outcome:
     """Activate an instrumentor. Nothing that it raises leaves: an import or an `init` of the user's is running."""
     try:
         with no_fork():
@@ -274,7 +279,7 @@ def _instrument(entry: _Entry, own: Iterable[Any], tracer_provider: Any) -> _Out
     return _Outcome("active", ours=_Active(entry.name, instrumentor, applications))
 
 
-def _arguments(entry: _Entry) -> dict[str, Any]:
+def _arguments(entry: _Entry) -> Payload:
     if not entry.home:
         return {}
     arguments = {"raise_exception_on_conflict": True}
@@ -310,15 +315,15 @@ class _Imports:
         registering = True
 
         def imported(module: ModuleType) -> None:
-            if registering and _is_half_imported(module):
-                self._tell_when_whole(name)
+            if registering and _is_being_imported(module):
+                self._notify_when_imported(name)
             else:
-                self._tell(name)
+                self._notify(name)
 
         wrapt.register_post_import_hook(imported, name)
         registering = False
 
-    def _tell(self, name: str) -> None:
+    def _notify(self, name: str) -> None:
         with self._lock:
             self._watched.discard(name)
         listener = self.listener
@@ -326,7 +331,7 @@ class _Imports:
             with guard("integrations", "what waited for an import could not be activated"):
                 listener.imported(name)
 
-    def _tell_when_whole(self, name: str) -> None:
+    def _notify_when_imported(self, name: str) -> None:
         """Wait, in a thread of its own, for the lock that whoever imports the module holds until it is whole."""
 
         def wait() -> None:
@@ -337,13 +342,13 @@ class _Imports:
                 with self._lock:
                     self._watched.discard(name)
             else:
-                self._tell(name)
+                self._notify(name)
 
         with attached(Context()):
             threading.Thread(target=wait, name="bridge-instrumentations", daemon=True).start()
 
 
-def _is_half_imported(module: ModuleType | None) -> bool:
+def _is_being_imported(module: ModuleType | None) -> bool:
     # What the import system itself asks. Seen in Python 3.10 to 3.14.
     return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
 

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import baggage
 from opentelemetry import context as context_api
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context.context import Context
+from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import Getter, TextMapPropagator, default_getter, default_setter
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from bridge._internal import active
 from bridge._internal.context.context_values import active_span, with_span, without_span
 from bridge._internal.context.propagation_context import PropagationContext
-from bridge._internal.context.scope import EMPTY, IsolationScope, Scopes, find_scopes, remember_scopes, with_scopes
+from bridge._internal.context.scope import (
+    EMPTY,
+    IsolationScope,
+    RequestSpanContext,
+    Scopes,
+    find_scopes,
+    remember_scopes,
+    with_scopes,
+)
 from bridge._internal.guard import guard, report_fault
 from bridge._internal.options import Options
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG, SPAN_KEY
@@ -22,15 +34,27 @@ from bridge._internal.propagation.trace_link import link_of
 from bridge._internal.sampling.upstream import RemoteSpan, Upstream, upstream_from_w3c
 from bridge._internal.semantics.inference import outgoing_url
 from bridge._internal.tracing.light_spans import NoOpSpan, UnsampledSpan
+from bridge._internal.tracing.segment_parent import segment_parent_in
 from bridge._internal.tracing.suppression import is_suppressed
-from bridge._internal.wire.baggage import BAGGAGE, SENTRY_PREFIX, Dsc, merge_baggage, split_baggage, split_reencoded
+from bridge._internal.wire.baggage import (
+    BAGGAGE,
+    MAX_BYTES,
+    SENTRY_PREFIX,
+    Dsc,
+    merge_baggage,
+    split_baggage,
+    split_reencoded,
+)
 from bridge._internal.wire.carrier import (
     AUTHORIZATION,
     READ,
     TRACEPARENT,
     as_mapping,
     header_text,
+    name_on,
     read_header,
+    remove_header,
+    replace_header,
     written_headers,
 )
 from bridge._internal.wire.sample_rand import parse_sample_rand, parse_sample_rate
@@ -52,13 +76,14 @@ class SentryPropagator(TextMapPropagator):
     """Writes and reads `sentry-trace` and `baggage`, around the propagators that were there before.
 
     What it wraps runs first, into a carrier of our own, and the result is written once: so nothing depends on an
-    order, user baggage and `traceparent` stay, and no header is ever written twice. Never raises.
+    order, user baggage and `traceparent` stay, and no header is ever written twice. Never raises. Given nothing to
+    wrap, it wraps OpenTelemetry's own two, for `traceparent`, `tracestate` and the user's baggage.
 
     It goes by the options that it is given, else by those of the active client.
     """
 
     def __init__(self, wrapped: TextMapPropagator | None = None, *, options: Options | None = None) -> None:
-        self.wrapped = wrapped
+        self.wrapped = _default_propagator() if wrapped is None else wrapped
         self._options = options
         self._targets: tuple[Options, Targets | None] | None = None
 
@@ -76,7 +101,7 @@ class SentryPropagator(TextMapPropagator):
     @property
     def fields(self) -> set[str]:
         """The headers that `inject` may write."""
-        return {SENTRY_TRACE, BAGGAGE} | (set() if self.wrapped is None else set(self.wrapped.fields))
+        return {SENTRY_TRACE, BAGGAGE} | set(self.wrapped.fields)
 
     def inject(
         self,
@@ -90,37 +115,44 @@ class SentryPropagator(TextMapPropagator):
             context = context_api.get_current()
         with guard("propagation", "headers could not be written"):
             present = written_headers(carrier)
-            if (written := present.get(SENTRY_TRACE)) and not _is_forwarded(written, carrier, context):
-                return
+            goes_out = not is_suppressed(context) and self._is_target(context, self.options)
+            if written := present.get(SENTRY_TRACE):
+                is_forwarded = _is_forwarded(written, carrier, context)
+                if not goes_out and not is_forwarded:
+                    _remove_own_headers(carrier, context, written, present)
+                if not goes_out or not is_forwarded:
+                    return
             headers = self._wrapped_headers(context)
-            self._add_sentry_headers(headers, context, present, is_current=is_current)
-            if written and SENTRY_TRACE not in headers:  # passed on to where ours do not go
-                return
+            self._add_sentry_headers(headers, context, present, goes_out=goes_out, is_current=is_current)
             signed = signed_headers(present.get(AUTHORIZATION, ""))
             for name, value in headers.items():
                 if not signed or name.lower() not in signed:
-                    setter.set(carrier, name, value)
+                    setter.set(carrier, name_on(carrier, name) if present else name, value)
 
     def _wrapped_headers(self, context: Context) -> dict[str, str]:
         headers: dict[str, str] = {}
-        if self.wrapped is not None:
-            try:
-                self.wrapped.inject(headers, context, default_setter)
-            except Exception as error:  # another propagator
-                report_fault("propagation", "a wrapped propagator raised when it injected", error)
+        try:
+            self.wrapped.inject(headers, context, default_setter)
+        except Exception as error:  # another propagator
+            report_fault("propagation", "a wrapped propagator raised when it injected", error)
         return headers
 
     def _add_sentry_headers(
-        self, headers: dict[str, str], context: Context, present: dict[str, str], *, is_current: bool
+        self,
+        headers: dict[str, str],
+        context: Context,
+        present: dict[str, str],
+        *,
+        goes_out: bool,
+        is_current: bool,
     ) -> None:
-        options = self.options
         theirs = (present.get(BAGGAGE, ""), headers.get(BAGGAGE, ""))
-        if is_suppressed(context) or not self._is_target(context, options):
+        if not goes_out:
             _remove_sentry_members(headers)
             if baggage := merge_baggage("", *theirs):
                 headers[BAGGAGE] = baggage
             return
-        link = link_of(context, options, is_current=is_current)
+        link = link_of(context, self.options, is_current=is_current)
         headers[SENTRY_TRACE] = format_sentry_trace(link.trace_id, link.span_id, link.sampled)
         if baggage := merge_baggage(link.dsc.text, *theirs):
             headers[BAGGAGE] = baggage
@@ -168,11 +200,10 @@ class SentryPropagator(TextMapPropagator):
         return extracted
 
     def _wrapped_extract(self, carrier: object, context: Context | None, getter: _TextGetter) -> Context:
-        if self.wrapped is not None:
-            try:
-                return self.wrapped.extract(carrier, context, getter)
-            except Exception as error:  # another propagator, given a header that it cannot read
-                report_fault("propagation", "a wrapped propagator raised when it extracted", error)
+        try:
+            return self.wrapped.extract(carrier, context, getter)
+        except Exception as error:  # another propagator, given a header that it cannot read
+            report_fault("propagation", "a wrapped propagator raised when it extracted", error)
         return Context() if context is None else context
 
     def _continue(
@@ -181,16 +212,16 @@ class SentryPropagator(TextMapPropagator):
         options = self.options
         w3c = _w3c_parent(before, extracted)
         extracted = _without_sentry_baggage(extracted)
-        base = find_scopes(extracted)
-        if base is None and from_nothing:
-            base = find_scopes(context_api.get_current())
+        around = context_api.get_current() if find_scopes(before) is None else before
         if header is None and w3c is None:
-            forked = _forked(extracted, None, base)
+            forked = _forked(extracted, None, around)
             return forked if extracted or not from_nothing else _NothingExtracted(forked)
+        if not options.trust_upstream:
+            return _forked(without_span(extracted), None, around, link=_sender(header, w3c))
         if not may_continue(dsc.get("org_id"), options.effective_org_id, options.strict_trace_continuation):
-            return _forked(without_span(extracted), None, base)
+            return _forked(without_span(extracted), None, around)
         remote = _remote_span(header, dsc, w3c, decides_twice=self._decides_twice)
-        return _forked(extracted, remote, base)
+        return _forked(extracted, remote, around)
 
 
 def may_continue(baggage_org_id: str | None, own_org_id: str | None, strict: bool) -> bool:
@@ -198,6 +229,17 @@ def may_continue(baggage_org_id: str | None, own_org_id: str | None, strict: boo
     if baggage_org_id and own_org_id:
         return baggage_org_id == own_org_id
     return not strict or not (baggage_org_id or own_org_id)
+
+
+def _sender(header: SentryTrace | None, w3c: SpanContext | None) -> SpanContext | None:
+    """Return the span that sent the headers, for a link to it."""
+    if header is None:
+        return w3c
+    return SpanContext(header.trace_id, header.span_id, is_remote=True)
+
+
+def _default_propagator() -> TextMapPropagator:
+    return CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])
 
 
 class _NothingExtracted(Context):
@@ -208,6 +250,23 @@ class _NothingExtracted(Context):
 
     def __bool__(self) -> bool:
         return False
+
+
+def _remove_own_headers(carrier: object, context: Context, written: str, present: Mapping[str, str]) -> None:
+    """Remove the headers of this trace from a carrier: a client copied them to the next hop of a redirect.
+
+    What names another trace was put there by the program, and stays.
+    """
+    header, parent = parse_sentry_trace(written), active_span(context)
+    if header is None or parent is None or header.trace_id != parent.get_span_context().trace_id:
+        return
+    remove_header(carrier, SENTRY_TRACE)
+    others = merge_baggage("", present.get(BAGGAGE, ""))
+    replace_header(carrier, BAGGAGE, others)
+    state = read_header(as_mapping(carrier), TRACESTATE)
+    if state:
+        kept = [(key, value) for key, value in parse_tracestate(state) if key != SENTRY_MEMBER]
+        replace_header(carrier, TRACESTATE, format_tracestate(kept))
 
 
 def _is_forwarded(written: str, carrier: object, context: Context) -> bool:
@@ -231,6 +290,8 @@ def _baggage(carrier: object, getter: Getter[Any], *, reencoded: bool) -> tuple[
     if SENTRY_PREFIX not in header:
         return Dsc(), _TextGetter(getter, header)
     dsc, others = split_reencoded(header) if reencoded else split_baggage(header)
+    if len(header) > MAX_BYTES and len(dsc.text) > MAX_BYTES:
+        dsc = Dsc()  # kept and passed on whole or not at all
     return dsc, _TextGetter(getter, ",".join(others))
 
 
@@ -278,7 +339,7 @@ def _remote_span(header: SentryTrace | None, dsc: Dsc, w3c: SpanContext | None, 
         sample_rand=parse_sample_rand(ours.get("sample_rand")),
         trace_state=context.trace_state,
     )
-    return RemoteSpan(context, upstream)
+    return RemoteSpan(context, upstream, beside=w3c)
 
 
 def _remote_by_w3c(w3c: SpanContext, dsc: Dsc) -> RemoteSpan:
@@ -289,7 +350,7 @@ def _remote_by_w3c(w3c: SpanContext, dsc: Dsc) -> RemoteSpan:
         rate = parse_sample_rate(ours.get("sample_rate"))
         upstream.sample_rand = parse_sample_rand(ours.get("sample_rand")) or upstream.sample_rand
         upstream.sample_rate = upstream.sample_rate if rate is None else rate
-    return RemoteSpan(w3c, upstream)
+    return RemoteSpan(w3c, upstream, beside=w3c)
 
 
 def _flags_beside(header: SentryTrace, w3c: SpanContext | None, *, decides_twice: bool) -> int:
@@ -313,32 +374,47 @@ def _dsc_of_trace(dsc: Dsc, trace_id: int) -> Dsc:
 
 
 def _w3c_parent(before: Context, extracted: Context) -> SpanContext | None:
-    """Return the remote parent that a wrapped propagator found in the headers, if it found one."""
+    """Return the remote parent that a wrapped propagator found in the headers, or one that was asked before us."""
     span = active_span(extracted)
-    if span is None or span is active_span(before):
+    if span is None or (span is active_span(before) and isinstance(span, RemoteSpan)):
         return None
     context = span.get_span_context()
     return context if context.is_valid and context.is_remote else None
 
 
-def _forked(context: Context, remote: RemoteSpan | None, base: Scopes | None) -> Context:
-    """Put a fork of the isolation scope in a Context: extracting headers is where a request or a job begins."""
-    before = base or _NO_SCOPES
-    if remote is None:
-        return with_scopes(context, before.fork(context.get(SPAN_KEY), for_request=True))
+def _forked(
+    context: Context, remote: RemoteSpan | None, around: Context, *, link: SpanContext | None = None
+) -> Context:
+    """Put a fork of the isolation scope in a Context: extracting headers is where a request or a job begins.
+
+    `around` is the Context that has the scopes that are forked; `link` the span that the request's root is linked to.
+    """
+    scopes, surrounding = find_scopes(around) or _NO_SCOPES, None
+    above, span = segment_parent_in(around), active_span(around)
+    if above is not None and above.segment.scopes.isolation is scopes.isolation:
+        surrounding = above.segment.began_with
+    is_inside = span is not None and not span.get_span_context().is_remote
     # What the scopes know of the upstream does not know the scopes: a cycle would wait for the garbage collector.
-    scopes = before.fork(None, remote.without_scopes(), for_request=True)
-    remember_scopes(remote, scopes)
-    return with_scopes(with_span(context, remote), scopes)
+    owner = context.get(SPAN_KEY) if remote is None else None
+    forked = scopes.fork_for_request(owner, remote, is_inside=is_inside, surrounding=surrounding)
+    forked.propagation.link = link
+    if remote is None:
+        return with_scopes(context, forked)
+    parent = RemoteSpan(
+        RequestSpanContext.of_request(remote.get_span_context(), forked), remote.upstream, beside=remote.beside
+    )
+    remember_scopes(parent, forked)
+    return with_scopes(with_span(without_span(context), parent), forked)
 
 
 def _header(carrier: object, name: str, getter: Getter[Any]) -> str | None:
     """Read a header through the getter that the framework brought, else from any kind of mapping."""
     found: object = None
-    try:
-        found = getter.get(carrier, name)
-    except Exception as error:  # a framework's getter, given a carrier that it does not know
-        report_fault("propagation", "a getter raised", error)
+    if getter is not default_getter or isinstance(carrier, Mapping):  # the default one reads mappings only
+        try:
+            found = getter.get(carrier, name)
+        except Exception as error:  # a framework's getter, given a carrier that it does not know
+            report_fault("propagation", "a getter raised", error)
     if found:
         return header_text(found)
     return read_header(as_mapping(carrier), name)

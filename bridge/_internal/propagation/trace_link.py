@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bridge._internal.context.context_values import active_span
 from bridge._internal.context.scope import current_scopes
 from bridge._internal.sampling.decision import base_dsc, format_sampled, trace_state_for
 from bridge._internal.sampling.sampler import sample_rand_for, upstream_decision
 from bridge._internal.sampling.upstream import upstream_of
-from bridge._internal.tracing.segment import segment_of
+from bridge._internal.tracing.segment_parent import parent_in, segment_parent_in, segment_parent_of
 from bridge._internal.tracing.span import parent_span_id_of
 from bridge._internal.wire.tracestate import OTEL_MEMBER, SENTRY_MEMBER
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from bridge._internal.options import Options
     from bridge._internal.sampling.upstream import Sampled, Upstream
     from bridge._internal.tracing.segment import Segment
+    from bridge._internal.tracing.segment_parent import SegmentParent
     from bridge._internal.wire.baggage import Dsc
 
 
@@ -46,9 +46,10 @@ def link_of(context: Context, options: Options, *, is_current: bool = False) -> 
 
     Asking freezes the DSC of a trace that starts here.
     """
-    span = active_span(context)
-    if span is not None and (segment := segment_of(span)) is not None:
-        return link_of_span(span, segment)
+    span = parent_in(context)
+    above = segment_parent_in(context)
+    if span is not None and above is not None:
+        return _link_below(above, span.get_span_context().trace_state)
     upstream = None if span is None else upstream_of(span)
     if span is None or upstream is None:
         return _link_without_span(current_scopes(None if is_current else context).propagation, options)
@@ -72,12 +73,16 @@ def _dropped_link(span: Span, upstream: Upstream, options: Options) -> TraceLink
 
 def link_of_span(span: Span, segment: Segment) -> TraceLink:
     """Return the trace of a span that belongs to a segment."""
-    context = span.get_span_context()
+    return _link_below(segment_parent_of(span, segment), span.get_span_context().trace_state)
+
+
+def _link_below(above: SegmentParent, trace_state: TraceState) -> TraceLink:
+    """Return the trace below a span that Sentry gets; `trace_state` is that of the active span."""
+    segment, span = above.segment, above.span
     state = segment.trace_state()
-    written = () if context.trace_state is state else _not_in(context.trace_state, state)
-    return TraceLink(
-        context.trace_id, context.span_id, parent_span_id_of(span), segment.sampled, segment.dsc(), span, written
-    )
+    written = () if trace_state is state else _not_in(trace_state, state)
+    parent_span_id = None if span is None else parent_span_id_of(span)
+    return TraceLink(segment.trace_id, above.span_id, parent_span_id, segment.sampled, segment.dsc(), span, written)
 
 
 def _not_in(theirs: TraceState, state: TraceState) -> tuple[tuple[str, str], ...]:

@@ -51,13 +51,11 @@ class Upstream:
 class RemoteSpan(NonRecordingSpan):
     """A parent in another service, as headers described it."""
 
-    def __init__(self, context: SpanContext, upstream: Upstream) -> None:
+    def __init__(self, context: SpanContext, upstream: Upstream, *, beside: SpanContext | None = None) -> None:
+        """`beside`: the parent that other propagators find in the same headers."""
         super().__init__(context)
         self.upstream = upstream
-
-    def without_scopes(self) -> RemoteSpan:
-        """Return the same parent, without the scopes that were noted on it."""
-        return RemoteSpan(self.get_span_context(), self.upstream)
+        self.beside = beside
 
 
 def upstream_of(span: Span) -> Upstream | None:

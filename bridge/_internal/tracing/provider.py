@@ -14,10 +14,10 @@ from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator as SdkRandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
-from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanContext, SpanKind, TraceFlags
 
-from bridge._internal.context.context_values import active_span, with_span
-from bridge._internal.context.scope import SCOPES_KEY, current_scopes, find_scopes, with_scopes
+from bridge._internal.context.runtime import SCOPES_KEY
+from bridge._internal.context.scope import activated, current_scopes, find_scopes
 from bridge._internal.guard import guard
 from bridge._internal.options import Options
 from bridge._internal.otel_private import (
@@ -36,7 +36,8 @@ from bridge._internal.sources import RandomIds
 from bridge._internal.tracing.block_error import record_block_error_as_otel
 from bridge._internal.tracing.decorator import decorate
 from bridge._internal.tracing.light_spans import NO_OP, NoOpSpan, UnsampledSpan
-from bridge._internal.tracing.segment import Segment, segment_of
+from bridge._internal.tracing.segment import Segment
+from bridge._internal.tracing.segment_parent import parent_in, segment_parent_in
 from bridge._internal.tracing.span import OP_ATTRIBUTE, REQUEST_KINDS, SOURCE_ATTRIBUTE, RecordingSpan, Span
 from bridge._internal.tracing.suppression import SUPPRESS_TRACING_KEY, is_own_request, is_suppressed
 
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
-    from opentelemetry.trace import Link
     from opentelemetry.trace.span import TraceState
     from opentelemetry.util import types
 
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from bridge._internal.sampling.decision import Decision
     from bridge._internal.sampling.upstream import Upstream
     from bridge._internal.tracing.segment import SegmentSink
+    from bridge._internal.tracing.segment_parent import SegmentParent
 
 F = TypeVar("F")
 
@@ -259,7 +260,7 @@ class Tracer(SdkTracer):
             if origin is not None:
                 span.origin = origin
                 span.custom_name = True
-            if links:
+            if links and not span._has_links:
                 span._links = span._make_links(links)
             if not record_exception:
                 span._record_exception = False
@@ -275,19 +276,20 @@ class Tracer(SdkTracer):
         return NO_OP
 
     def _start(self, start: SpanStart, parent_context: Context, *, is_current: bool) -> Span:
-        parent = active_span(parent_context)
+        parent = parent_in(parent_context)
         if not self._bridge_is_enabled() or is_suppressed(parent_context):
             return NO_OP if parent is None else NoOpSpan(parent.get_span_context())
         if is_own_request(start.kind, start.attributes, self._bridge_provider.options.dsn):
             return NoOpSpan(INVALID_SPAN_CONTEXT if parent is None else parent.get_span_context(), propagates=False)
-        segment = segment_of(parent)
-        if segment is None:
+        above = None if parent is None else segment_parent_in(parent_context)
+        if parent is None or above is None:
             return self._start_root(start, parent_context, parent, is_current=is_current)
-        assert parent is not None
-        return self._start_child(start, parent_context, parent, segment)
+        return self._start_child(start, parent_context, parent, above)
 
-    def _start_child(self, start: SpanStart, parent_context: Context, parent: trace_api.Span, segment: Segment) -> Span:
-        scopes = find_scopes(parent_context)
+    def _start_child(
+        self, start: SpanStart, parent_context: Context, parent: trace_api.Span, above: SegmentParent
+    ) -> Span:
+        segment, scopes = above.segment, find_scopes(parent_context)
         attributes = start.attributes
         recording, flags = segment.recording, None
         provider = self._bridge_provider
@@ -299,7 +301,7 @@ class Tracer(SdkTracer):
             attributes = result.attributes
             recording = result.decision is not OtelDecision.DROP or (provider.beside is not None and segment.sends)
             flags = segment.flags_of(result.decision is OtelDecision.RECORD_AND_SAMPLE)
-        return self._make(start.name, start.kind, attributes, segment, parent, scopes, recording, flags)
+        return self._make(start.name, start.kind, attributes, segment, parent, scopes, recording, flags, above)
 
     def _start_head(
         self, name: str, kind: SpanKind, attributes: types.Attributes, parent_context: Context, *, is_current: bool
@@ -307,7 +309,7 @@ class Tracer(SdkTracer):
         """Start a root without a parent; of the sampler nothing is asked but the rate."""
         entry: Any = parent_context.get(SCOPES_KEY)
         scopes: Scopes = current_scopes(None if is_current else parent_context) if entry is None else entry
-        if scopes.propagation.parent_of_process is not None:
+        if scopes.propagation.parent_of_process is not None or scopes.propagation.link is not None:
             return self._start_root(SpanStart(name, kind, attributes), parent_context, None, is_current=is_current)
         if kind is not _INTERNAL and kind in REQUEST_KINDS:
             scopes = scopes.for_root_of_request(None)
@@ -330,9 +332,12 @@ class Tracer(SdkTracer):
             trace_id, parent_span_context = upstream.trace_id, parent.get_span_context()
         start.trace_id = trace_id
         decision, attributes = self._decide(start, parent_context)
-        return self._make_root(
+        span = self._make_root(
             start.name, start.kind, attributes, trace_id, decision, scopes, upstream, parent_span_context
         )
+        if (link := scopes.propagation.take_link()) is not None and isinstance(span, RecordingSpan):
+            span._links = span._make_links([Link(link), *(start.links or ())])
+        return span
 
     def _decide(self, start: SpanStart, parent_context: Context) -> tuple[Decision, types.Attributes]:
         """Return the decision for a root, and the attributes that a sampler made of those it was started with."""
@@ -383,6 +388,7 @@ class Tracer(SdkTracer):
         scopes: Scopes | None,
         recording: bool,
         flags: TraceFlags | None = None,
+        above: SegmentParent | None = None,
     ) -> Span:
         make = RecordingSpan if recording else UnsampledSpan
         span: RecordingSpan | UnsampledSpan = make(self, segment, name, kind, attributes, parent, scopes)
@@ -395,6 +401,8 @@ class Tracer(SdkTracer):
                 span._record_end_metrics = ended
         if flags is not None:
             span._flags = flags
+        if above is not None and (above.span is not parent or not recording):
+            span._bridge_segment_parent = above
         if not segment.was_opened:  # before the span's processors run: one may ask for the headers
             segment.open(span, weakref.ref(span))
         elif recording and segment.collects:
@@ -461,11 +469,7 @@ class CurrentSpan:
 
     def __enter__(self) -> Span:
         span = self._span = self._tracer.begin(*self._start)
-        context = with_span(context_api.get_current(), span)
-        if self._start[1] is not None and span._bridge_scopes is not None:
-            # A span of another provider that is started inside must find this request's scopes too.
-            context = with_scopes(context, span._bridge_scopes)
-        self._token = context_api.attach(context)
+        self._token = context_api.attach(activated(context_api.get_current(), span, span._bridge_scopes))
         return span
 
     def __exit__(

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from opentelemetry.trace import TraceFlags
 
 from bridge._internal import forking
-from bridge._internal.context.scope import remembered_scopes
+from bridge._internal.context.scope import RequestStart, remembered_scopes
 from bridge._internal.otel_private import RANDOM_TRACE_FLAG
 from bridge._internal.sampling.decision import base_dsc, format_sampled, trace_state_for
 from bridge._internal.wire.baggage import Dsc
-from bridge._internal.wire.sample_rand import format_sample_rate
+from bridge._internal.wire.sample_rand import format_sample_rate, parse_sample_rand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Token
 
     from opentelemetry.trace import SpanKind
     from opentelemetry.trace.span import TraceState
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _FLAGS = tuple(TraceFlags(bits) for bits in range((RANDOM_TRACE_FLAG | TraceFlags.SAMPLED) + 1))
 """W3C flags by their bits."""
+
+_block: ContextVar[None] = ContextVar("bridge-block")
 
 BATCH_SPANS = 1000
 """Finished spans that wait at most before they are sent, where spans are streamed."""
@@ -109,7 +112,7 @@ class Segment:
     own_scope: ScopeData | None = None
     late = False  # follows a root that was sent before
     collects = False  # whether finished spans are kept, to be sent
-    execution: tuple[int, object] | None = None  # what runs the root's block, where that is sent
+    _block: Token[None] | None = None  # of the `contextvars.Context` that the root was started in, while it is open
     closed = False
     abandoned = False  # what ends from now on is not sent
     _find_root: Callable[[], SegmentRoot | None] | None = None
@@ -138,6 +141,7 @@ class Segment:
         self.sampled: Sampled = decision.sampled
         self.recording = decision.record
         self.scopes = scopes
+        self._isolation_began_with = scopes.isolation._read()
         self.options = options
         self.sink = sink
         self.trace_flags = _FLAGS[random_flag | decision.flag]
@@ -146,7 +150,7 @@ class Segment:
             self.upstream = upstream
         if sink is not None and sink.collects_spans and self.sampled is True and self.recording:
             self.collects = True
-            self.execution = execution()
+            self._block = _block.set(None)
             self._process = forking.generation
             self._finished: list[EndedSpan] = []
             self._most = options.max_spans  # finished children that may wait
@@ -217,6 +221,25 @@ class Segment:
         """The current scope's data to send with: what was in force at the start, or what the root's block wrote."""
         return self.scopes.current if self.own_scope is None else self.own_scope
 
+    @property
+    def began_with(self) -> RequestStart:
+        """What was in force when the root was started."""
+        return RequestStart(self._isolation_began_with, self.scopes.current)
+
+    def is_own_block(self) -> bool:
+        """Whether the root's own block runs, and not another task, greenlet, thread or copied context.
+
+        Each of these has a `contextvars.Context` of its own, and only the one that made a token takes it back.
+        """
+        if self._block is None:
+            return False
+        try:
+            _block.reset(self._block)
+        except (ValueError, RuntimeError):
+            return False
+        self._block = _block.set(None)
+        return True
+
     def report_started(self) -> None:
         """Report the spans that were started here since the last call to the sink.
 
@@ -266,6 +289,7 @@ class Segment:
                 return
             finished, self._finished = self._finished, []
             self.closed = True
+            self._block = None
             self._handed_over += 1 + len(finished) + self._overflow
             unreported, self._reported = self.started - self._reported, self.started
         if self.sink is not None:
@@ -340,7 +364,8 @@ class Segment:
         decided = Dsc(dsc, sampled=format_sampled(self.sampled))
         if self.decision.sample_rate is not None:
             decided["sample_rate"] = format_sample_rate(self.decision.sample_rate)
-        decided.setdefault("sample_rand", self.decision.sample_rand)
+        if parse_sample_rand(decided.get("sample_rand")) is None:
+            decided["sample_rand"] = self.decision.sample_rand
         return decided
 
     def _head_dsc(self) -> Dsc:
@@ -363,9 +388,3 @@ class Segment:
                 others = self.upstream.trace_state
             made = self._trace_state = trace_state_for(self.decision, others)
         return made
-
-
-def execution() -> tuple[int, object]:
-    """Return which thread and asyncio task runs: writes of others to the current scope are not a block's own."""
-    loop = asyncio._get_running_loop()
-    return threading.get_ident(), None if loop is None else asyncio.current_task(loop)

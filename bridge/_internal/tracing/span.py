@@ -17,7 +17,7 @@ from opentelemetry.trace import (
     StatusCode,
 )
 
-from bridge._internal.context.context_values import with_span
+from bridge._internal.context.scope import activated
 from bridge._internal.guard import guard, report_fault
 from bridge._internal.otel_private import (
     EXCEPTION_ESCAPED,
@@ -35,7 +35,7 @@ from bridge._internal.semantics.inference import infer
 from bridge._internal.tracing.block_error import record_block_error
 from bridge._internal.tracing.error_origin import note_span_of_error
 from bridge._internal.tracing.lazy_traceback import LazyTraceback, is_plain
-from bridge._internal.tracing.segment import execution
+from bridge._internal.tracing.segment_parent import SegmentSpanContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from bridge._internal.context.scope import ScopeData, Scopes
     from bridge._internal.sampling.upstream import Sampled
     from bridge._internal.tracing.segment import Segment, SegmentRoot
+    from bridge._internal.tracing.segment_parent import SegmentParent
 
     EventAttributes = dict[str, Any]
 
@@ -169,7 +170,7 @@ class Span(trace_api.Span):
 
     def __enter__(self) -> Self:
         if self._activates and self._token is None:
-            self._token = context_api.attach(with_span(context_api.get_current(), self.viewed))
+            self._token = context_api.attach(activated(context_api.get_current(), self.viewed, self._bridge_scopes))
         return self
 
     def __exit__(
@@ -217,10 +218,12 @@ class LocalSpan(Span):
     custom_name = False
     _flags: TraceFlags | None = None  # where they are not the segment's
     _parent_found: trace_api.Span | SpanContext | None
+    _bridge_segment_parent: SegmentParent | None = None  # where it is not the parent that OpenTelemetry knows
 
     @property
     def _parent_span_id(self) -> int | None:  # type: ignore[override]  # a field of spans that others made
-        return span_id_of(self._parent_found)
+        above = self._bridge_segment_parent
+        return span_id_of(self._parent_found) if above is None else above.span_id
 
     def transaction_name(self) -> str | None:
         """Return the name for a DSC that is about to be frozen: none while all that is known is a URL."""
@@ -229,7 +232,7 @@ class LocalSpan(Span):
     def _context_of(self, span_id: int) -> SpanContext:
         segment = self._bridge_segment
         flags = segment.trace_flags if self._flags is None else self._flags
-        return SpanContext(segment.trace_id, span_id, False, flags, segment.trace_state())
+        return SegmentSpanContext.of_segment(segment, span_id, flags, segment.trace_state())
 
 
 class RecordingSpan(LocalSpan, SdkSpan):
@@ -505,7 +508,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
     def _bridge_note_own_scope(self, data: ScopeData) -> None:
         """Take what the root's own block wrote to its current scope; other tasks' and threads' writes are theirs."""
         segment = self._bridge_segment
-        if self.is_local_root and segment.execution == execution():
+        if self.is_local_root and segment.is_own_block():
             segment.own_scope = data
 
     def _make_attributes(self) -> BoundedAttributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 
 from bridge._internal.wire.baggage import BAGGAGE
 from bridge._internal.wire.sentry_trace import SENTRY_TRACE
@@ -43,6 +43,35 @@ def written_headers(carrier: object) -> dict[str, str]:
             if name in _WRITTEN and name not in found and (text := header_text(headers[key])) is not None:
                 found[name] = text
     return found
+
+
+def name_on(carrier: object, name: str) -> str:
+    """Return the name under which a carrier has a header, in whichever case; the given one if it has none."""
+    if isinstance(carrier, Mapping) and name not in carrier:
+        for key in carrier:
+            if isinstance(key, str) and len(key) == len(name) and key.lower() == name:
+                return key
+    return name
+
+
+def remove_header(carrier: object, name: str) -> None:
+    """Remove a header from a carrier that can be written to, in whichever case it is there."""
+    if isinstance(carrier, MutableMapping):
+        for key in [key for key in carrier if _is_named(key, name)]:
+            del carrier[key]
+    elif isinstance(carrier, list):
+        carrier[:] = [pair for pair in carrier if not (isinstance(pair, tuple) and pair and _is_named(pair[0], name))]
+
+
+def replace_header(carrier: object, name: str, value: str) -> None:
+    """Replace the value of a header that a carrier has; an empty value removes it."""
+    written = name_on(carrier, name)
+    if not value:
+        remove_header(carrier, name)
+    elif isinstance(carrier, MutableMapping) and written in carrier:
+        carrier[written] = value
+    elif isinstance(carrier, list):
+        carrier[:] = [(key, value) if _is_named(key, name) else (key, old) for key, old in carrier]
 
 
 def read_header(headers: Mapping[object, object], name: str) -> str | None:

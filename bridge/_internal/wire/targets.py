@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable, Sequence
 
 _REMEMBERED_URLS = 256
+_USERINFO = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/?#]*@", re.IGNORECASE)
 
 
 class Targets:
@@ -33,6 +34,7 @@ class Targets:
         return self._targets is None or bool(self._targets)
 
     def _matches(self, url: str) -> bool:
+        url = _USERINFO.sub(r"\1", url, count=1)  # which may look like a host
         if self._refuses is not None and self._refuses(url):
             return False
         if self._targets is None:

@@ -47,15 +47,17 @@ class SentryState:
 
 
 def parse_sentry_member(value: str) -> SentryState | None:
-    """Read our member; `None` if nothing in it can be used."""
+    """Read our member; `None` if a part of it cannot be read: then the member decides nothing."""
     parts = dict(part.split(":", 1) for part in value.split(";") if ":" in part)
-    if not parts.keys() & {"s", "r", "n"}:
+    sampled, rate, rand = parts.get("s"), parts.get("r"), parts.get("n")
+    if (
+        (sampled, rate, rand) == (None, None, None)
+        or sampled not in (None, "0", "1")
+        or not (rate is None or (_NUMBER.fullmatch(rate) and float(rate) <= 1))
+        or not (rand is None or (_NUMBER.fullmatch(rand) and float(rand) < 1))
+    ):
         return None
-    sampled = {"0": False, "1": True}.get(parts.get("s", ""))
-    rate, rand = parts.get("r", ""), parts.get("n", "")
-    usable_rate = float(rate) if _NUMBER.fullmatch(rate) and float(rate) <= 1 else None
-    usable_rand = rand if _NUMBER.fullmatch(rand) and float(rand) < 1 else None
-    return SentryState(sampled, usable_rate, usable_rand)
+    return SentryState(None if sampled is None else sampled == "1", None if rate is None else float(rate), rand)
 
 
 def format_sentry_member(state: SentryState) -> str:

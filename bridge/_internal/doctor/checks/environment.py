@@ -1,20 +1,16 @@
-"""What is wrong with the environment: variables, packages, how Python was started. Imports nothing of OpenTelemetry.
-
-A variable can be such that OpenTelemetry cannot be imported at all; that must be told as well.
-"""
+"""Variables, packages and import paths. Imports no OpenTelemetry, which some of them break."""
 
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import bridge
-from bridge._internal.doctor.checks.check import Check, Finding, check
-from bridge._internal.doctor.checks.requirements import unmet_requirements
-from bridge._internal.doctor.problem import ERROR, WARNING
+from bridge._internal.console.problem import ERROR, WARNING
+from bridge._internal.doctor.checks.check import PACKAGE, Symptom, check
 from bridge._internal.options import ROWS
 
 if TYPE_CHECKING:
@@ -26,126 +22,52 @@ DISTRIBUTION = "sentry-otel-bridge"
 _OURS = frozenset(variable for row in ROWS.values() for variable in row.environment)
 _KNOWN = _OURS | {"SENTRY_TRACE", "SENTRY_BAGGAGE", "SENTRY_USE_ENVIRONMENT"}
 _CLOSE = 0.9
-_CORE = (DISTRIBUTION, "opentelemetry-api", "opentelemetry-sdk", "opentelemetry-semantic-conventions")
-_AUTO_INSTRUMENTATION = "opentelemetry/instrumentation/auto_instrumentation"
-
-
-@check(
-    "propagator-unknown",
-    ERROR,
-    fix="Correct the name, or install the package that it comes from.",
-)
-def propagator_unknown(environ: Environ) -> Iterator[Finding]:
-    """`OTEL_PROPAGATORS` names a propagator that is not installed; OpenTelemetry cannot be imported then."""
-    group = "opentelemetry_propagator"
-    for name in _names(environ, "OTEL_PROPAGATORS"):
-        if name.lower() == "none":
-            return
-        if not _is_entry_point(group, name):
-            yield Finding(
-                f"OTEL_PROPAGATORS names {name!r}, which is not installed.",
-                "`import opentelemetry.propagate` raises ValueError, so the program does not start.",
-                f"{propagator_unknown.fix} Installed are: {_known(group)}.",
-            )
-
-
-@check(
-    "provider-unknown",
-    ERROR,
-    fix="Correct the name (`bridge` is ours, `sdk_tracer_provider` the SDK's) or unset the variable.",
-)
-def provider_unknown(environ: Environ) -> Iterator[Finding]:
-    """`OTEL_PYTHON_TRACER_PROVIDER` names a provider that is not installed."""
-    name = environ.get("OTEL_PYTHON_TRACER_PROVIDER", "").strip()
-    if name and not _is_entry_point("opentelemetry_tracer_provider", name):
-        yield Finding(
-            f"OTEL_PYTHON_TRACER_PROVIDER names {name!r}, which is not installed.",
-            "OpenTelemetry raises at the first tracer that is asked for before a provider was set.",
-        )
-
-
-@check(
-    "context-unknown",
-    WARNING,
-    fix="Set OTEL_PYTHON_CONTEXT=bridge, or unset it: init() puts the same in place.",
-)
-def context_unknown(environ: Environ) -> Iterator[Finding]:
-    """`OTEL_PYTHON_CONTEXT` names a runtime context that is not installed; OpenTelemetry logs it and takes its own."""
-    name = environ.get("OTEL_PYTHON_CONTEXT", "").strip()
-    if name and not _is_entry_point("opentelemetry_context", name):
-        yield Finding(
-            f"OTEL_PYTHON_CONTEXT names {name!r}, which is not installed.",
-            "OpenTelemetry logs an error at every start and takes its own context instead.",
-        )
+_PIN = re.compile(r"(opentelemetry[\w.-]+)\s*(?:\[.*?\])?\s*\(?==\s*([\w.]+)\)?\s*$")
+_NAMES_SHOWN = 3
 
 
 @check("sdk-disabled", ERROR, fix="Unset OTEL_SDK_DISABLED.")
-def sdk_disabled(environ: Environ) -> Iterator[Finding]:
-    """`OTEL_SDK_DISABLED=true`: every tracer is one that does nothing, so there are no spans."""
+def sdk_disabled(environ: Environ) -> Iterator[Symptom]:
+    """`OTEL_SDK_DISABLED=true`: OpenTelemetry's tracers do nothing, so there are no spans."""
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        yield Finding(
+        yield Symptom(
             "OTEL_SDK_DISABLED is true.",
-            "OpenTelemetry gives tracers that do nothing: no span of either API is recorded.",
+            "OpenTelemetry's tracers do nothing then: no span of either API is recorded.",
         )
 
 
 @check("variable-misspelt", WARNING, fix="Correct the name of the variable.")
-def variable_misspelt(environ: Environ) -> Iterator[Finding]:
-    """A `SENTRY_*` or `BRIDGE_*` variable is nearly one that is read, but is not."""
+def variable_misspelt(environ: Environ) -> Iterator[Symptom]:
+    """A `SENTRY_*` or `BRIDGE_*` variable is not used, and its name resembles one that is."""
     for name in sorted(environ):
         if not name.upper().startswith(("SENTRY", "BRIDGE_")) or name in _KNOWN:
             continue
         near = difflib.get_close_matches(name.upper(), sorted(_KNOWN), n=1, cutoff=_CLOSE)
         if near and near[0] not in environ:
-            yield Finding(
-                f"{name} is set, and nobody reads it.",
-                f"It looks like {near[0]}, which is not set.",
+            yield Symptom(
+                f"{name} is set but not used.",
+                f"Its name resembles {near[0]}, which is not set.",
                 f"Rename it to {near[0]}.",
             )
 
 
 @check(
-    "requirement-unmet",
-    ERROR,
-    fix="`pip install --upgrade sentry-otel-bridge opentelemetry-sdk`; `pip check` lists what does not fit.",
-)
-def requirement_unmet(environ: Environ) -> Iterator[Finding]:
-    """A version is installed that the bridge or OpenTelemetry's SDK does not work with, or a package is missing."""
-    return _unmet(_CORE, "It may fail to be imported, or make spans that nobody records, without a word.")
-
-
-@check(
-    "instrumentation-unmet",
+    "versions-mixed",
     WARNING,
-    fix="Install releases that go together (OpenTelemetry 1.N goes with contrib 0.(N+21)b); `pip check` lists them.",
+    fix="Upgrade all OpenTelemetry packages in one command, so that pip chooses releases that go together.",
 )
-def instrumentation_unmet(environ: Environ) -> Iterator[Finding]:
-    """An `opentelemetry-*` package is installed beside versions that it does not go with."""
-    others = sorted(_opentelemetry_distributions() - set(_CORE))
-    return _unmet(others, "An instrumentation that does not fit switches itself off, or fails when it is imported.")
-
-
-def _unmet(distributions: Iterable[str], why: str) -> Iterator[Finding]:
-    for distribution in distributions:
-        for unmet in unmet_requirements(distribution):
-            have = "is not installed" if unmet.installed is None else f"is {unmet.installed}"
-            yield Finding(f"{distribution} needs {unmet.requirement}, and {unmet.name} {have}.", why)
-
-
-@check(
-    "not-installed",
-    WARNING,
-    fix="Install the package (`pip install sentry-otel-bridge`, or `pip install -e .` in a checkout).",
-)
-def not_installed(environ: Environ) -> Iterator[Finding]:
-    """`bridge` can be imported, but the distribution is not installed, so there are no entry points."""
-    try:
-        metadata.distribution(DISTRIBUTION)
-    except metadata.PackageNotFoundError:
-        yield Finding(
-            f"The distribution {DISTRIBUTION} is not installed; `bridge` comes from {_own_folder()}.",
-            "Names in OTEL_* variables (`bridge`) are entry points of the distribution: none of them is found.",
-        )
+def versions_mixed(environ: Environ) -> Iterator[Symptom]:
+    """OpenTelemetry packages of different releases are installed."""
+    versions, requirers = _opentelemetry_pins()
+    upgrade = f"{versions_mixed.fix} `pip install --upgrade {' '.join(sorted(versions))}`."
+    for (name, required), by in sorted(requirers.items()):
+        if versions.get(name) != required:
+            installed = versions.get(name, "(not installed)")
+            yield Symptom(
+                f"{name} {installed} does not go with {_shortened(by)}: {required} is needed.",
+                "An instrumentation that does not fit turns itself off, and other packages may fail when imported.",
+                upgrade,
+            )
 
 
 @check(
@@ -153,12 +75,12 @@ def not_installed(environ: Environ) -> Iterator[Finding]:
     ERROR,
     fix="Uninstall the other package or rename the module: only one can be imported as `bridge`.",
 )
-def bridge_shadowed(environ: Environ) -> Iterator[Finding]:
-    """Another distribution, or a module earlier on `sys.path`, is called `bridge` as well."""
+def bridge_shadowed(environ: Environ) -> Iterator[Symptom]:
+    """Another distribution, or a module earlier on `sys.path`, is also called `bridge`."""
     for name in _other_distributions():
-        yield Finding(
-            f"The distribution {name} has a package `bridge` as well.",
-            "Both are installed over one another, so either may be broken.",
+        yield Symptom(
+            f"The distribution {name} also has a package `bridge`.",
+            "Both are installed into the same folder, so either may be broken.",
             f"`pip uninstall {name}`, then `pip install --force-reinstall {DISTRIBUTION}`.",
         )
     for entry in sys.path:
@@ -166,81 +88,58 @@ def bridge_shadowed(environ: Environ) -> Iterator[Finding]:
         if _is_ours(folder):
             return
         for other in _others_in(folder):
-            yield Finding(
+            yield Symptom(
                 f"{other} is found before {_own_folder()}.",
-                "The next process with this sys.path imports that one as `bridge`.",
+                "The next process with this sys.path imports that one instead.",
             )
 
 
 @check(
     "bridge-shadowed-here",
     ERROR,
-    fix="Rename it, or start the program from elsewhere.",
+    fix="Rename it, or start the program from another directory.",
 )
-def bridge_shadowed_here(environ: Environ) -> Iterator[Finding]:
-    """The working directory has a module called `bridge`, which `python -m` and launchers would import instead."""
+def bridge_shadowed_here(environ: Environ) -> Iterator[Symptom]:
+    """The working directory has a module called `bridge`, which `python -m` and launchers import instead."""
     here = Path.cwd()
     if _is_ours(here) or any(Path(entry or ".").resolve() == here.resolve() for entry in sys.path):
         return
     for other in _others_in(here):
-        yield Finding(
+        yield Symptom(
             f"{other} is in the working directory.",
-            "`python -m`, `python -c` and opentelemetry-instrument put the working directory first: that module is "
-            "imported as `bridge` then. A program that is set up by variables may not start; `python -m bridge` does "
-            "nothing.",
+            "`python -m`, `python -c` and opentelemetry-instrument search the working directory first and import that "
+            "module: a program that is set up by variables may not start, and `python -m bridge` does nothing.",
         )
 
 
-@check(
-    "no-site",
-    WARNING,
-    fix="Start Python without -S, -I and -E, or call bridge.init() in the program.",
-)
-def no_site(environ: Environ) -> Iterator[Finding]:
-    """A launcher wants to set the process up from `sitecustomize`, and Python was started so that it does not run."""
-    launcher = _AUTO_INSTRUMENTATION in environ.get("PYTHONPATH", "").replace("\\", "/")
-    if launcher and (sys.flags.no_site or sys.flags.ignore_environment):
-        flags = "-S" if sys.flags.no_site else "-E or -I"
-        yield Finding(
-            f"Python was started with {flags} below opentelemetry-instrument.",
-            "The launcher works by sitecustomize, which is not run: nothing is instrumented and nothing is set up.",
-        )
+def _opentelemetry_pins() -> tuple[dict[str, str], dict[tuple[str, str], list[str]]]:
+    """Return the versions of OpenTelemetry's packages, and which packages pin which version of another.
+
+    OpenTelemetry pins the packages of a release to each other exactly, so comparing for equality is enough.
+    """
+    versions: dict[str, str] = {}
+    requirers: dict[tuple[str, str], list[str]] = {}
+    for distribution in metadata.distributions():
+        name = _normalised(distribution.metadata["Name"])
+        if not name.startswith("opentelemetry-") or name in versions:
+            continue
+        versions[name] = distribution.version
+        for pin in filter(None, map(_PIN.match, distribution.requires or ())):
+            requirers.setdefault((_normalised(pin[1]), pin[2]), []).append(name)
+    return versions, requirers
 
 
-CHECKS: tuple[Check[Environ], ...] = (
-    propagator_unknown,
-    provider_unknown,
-    context_unknown,
-    sdk_disabled,
-    variable_misspelt,
-    requirement_unmet,
-    instrumentation_unmet,
-    not_installed,
-    bridge_shadowed,
-    bridge_shadowed_here,
-    no_site,
-)
+def _normalised(name: str | None) -> str:
+    return (name or "").replace("_", "-").lower()
 
 
-def _names(environ: Environ, variable: str) -> list[str]:
-    return [name.strip() for name in environ.get(variable, "").split(",") if name.strip()]
-
-
-def _is_entry_point(group: str, name: str) -> bool:
-    return bool(metadata.entry_points(group=group, name=name))
-
-
-def _known(group: str) -> str:
-    return ", ".join(sorted({point.name for point in metadata.entry_points(group=group)})) or "none"
-
-
-def _opentelemetry_distributions() -> set[str]:
-    names = {(found.metadata["Name"] or "").replace("_", "-").lower() for found in metadata.distributions()}
-    return {name for name in names if name.startswith("opentelemetry-")}
+def _shortened(names: list[str]) -> str:
+    shown, others = names[:_NAMES_SHOWN], len(names) - _NAMES_SHOWN
+    return ", ".join(shown) + (f" and {others} other packages" if others > 0 else "")
 
 
 def _own_folder() -> Path:
-    return Path(bridge.__file__).resolve().parent
+    return PACKAGE.resolve()
 
 
 def _is_ours(folder: Path) -> bool:
@@ -248,11 +147,11 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _others_in(folder: Path) -> Iterable[Path]:
-    """Return what would be imported as `bridge` from a folder; one without `__init__` loses against any package."""
+    """Return other modules that are imported as `bridge` from a folder. A folder without `__init__` never is one."""
     candidates = [folder / "bridge" / "__init__.py", folder / "bridge.py", *folder.glob("bridge.*.so")]
     return [path for path in candidates if path.is_file() and path.resolve().parent != _own_folder()]
 
 
 def _other_distributions() -> list[str]:
     found = metadata.packages_distributions().get("bridge", [])
-    return sorted({name for name in found if name.replace("_", "-").lower() != DISTRIBUTION})
+    return sorted({name for name in found if _normalised(name) != DISTRIBUTION})

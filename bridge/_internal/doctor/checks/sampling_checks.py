@@ -1,4 +1,4 @@
-"""Whether what was said about sampling is what decides."""
+"""Whether the sampling options are those that decide."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace.sampling import ParentBased
 
-from bridge._internal.doctor.checks.check import Check, Finding, check, full_name
-from bridge._internal.doctor.problem import INFO, WARNING
-from bridge._internal.otel_private import root_sampler, sdk_provider, tracers
+from bridge._internal.console.problem import INFO, WARNING
+from bridge._internal.doctor.checks.check import Symptom, check
+from bridge._internal.otel_private import root_sampler, sdk_provider
 from bridge._internal.sampling.foreign_sampler import is_sentrys, sampler_rate
 from bridge._internal.sampling.sampler import SentrySampler
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace.sampling import Sampler
 
-    from bridge._internal.doctor.live import Live
+    from bridge._internal.doctor.live import LiveSetup
     from bridge._internal.options import Options
 
-_FOR_SPANS = (
+_OPTIONS_FOR_SPANS = (
     "tracer_provider",
     "span_processors",
     "instrumentations",
@@ -29,37 +29,27 @@ _FOR_SPANS = (
     "ignore_spans",
     "capture_span_exceptions",
 )
-"""Options that are of no use without spans."""
 _SET_A_RATE = "Set traces_sample_rate (1.0 keeps every trace), or SENTRY_TRACES_SAMPLE_RATE."
+_TRACING_IS_OFF = "Tracing is off: neither traces_sample_rate nor traces_sampler nor sampler is set."
 
 
 @check("tracing-off", INFO, fix=_SET_A_RATE)
-def tracing_off(live: Live) -> Iterator[Finding]:
-    """Neither rate nor sampler is set: errors and headers only, no spans are recorded."""
-    options = live.options
-    if options is not None and not options.tracing_enabled and not _wants_spans(live, options):
-        yield Finding(
-            "Tracing is off: neither traces_sample_rate nor traces_sampler nor sampler is set.",
-            "Errors are sent and headers are passed on; no span is recorded.",
-        )
+def tracing_off(live: LiveSetup) -> Iterator[Symptom]:
+    """Neither rate nor sampler is set: errors are sent and headers are forwarded, but no spans are recorded."""
+    if not live.options.tracing_enabled and not _needs_spans(live):
+        yield Symptom(_TRACING_IS_OFF, "Errors are sent and headers are forwarded; no span is recorded.")
 
 
 @check("tracing-off-but-wanted", WARNING, fix=_SET_A_RATE)
-def tracing_off_but_wanted(live: Live) -> Iterator[Finding]:
-    """Neither rate nor sampler is set, beside options or processors that are of no use without spans."""
-    options = live.options
-    if options is None or options.tracing_enabled:
-        return
-    wanted = _wants_spans(live, options)
-    if wanted:
-        yield Finding(
-            "Tracing is off: neither traces_sample_rate nor traces_sampler nor sampler is set.",
-            f"No span goes to Sentry, though {wanted} would be of no use without spans.",
-        )
+def tracing_off_but_wanted(live: LiveSetup) -> Iterator[Symptom]:
+    """Neither rate nor sampler is set, but options or processors that need spans are."""
+    needs_spans = "" if live.options.tracing_enabled else _needs_spans(live)
+    if needs_spans:
+        yield Symptom(_TRACING_IS_OFF, f"No span is sent to Sentry, but {needs_spans} would need spans.")
 
 
-def _wants_spans(live: Live, options: Options) -> str:
-    given = [name for name in _FOR_SPANS if name in options.sources]
+def _needs_spans(live: LiveSetup) -> str:
+    given = [name for name in _OPTIONS_FOR_SPANS if name in live.options.sources]
     if live.adopted_provider is not None and "tracer_provider" not in given:
         given.append("an adopted tracer provider")
     elif live.other_processors and "span_processors" not in given:
@@ -67,39 +57,39 @@ def _wants_spans(live: Live, options: Options) -> str:
     return " and ".join(given)
 
 
-@check("rate-zero", INFO, fix="Give a rate above 0, or none at all to switch tracing off.")
-def rate_zero(live: Live) -> Iterator[Finding]:
-    """`traces_sample_rate` is 0: only traces that another service has decided to keep are kept."""
+@check("rate-zero", INFO, fix="Set a rate above 0, or no rate at all to turn tracing off.")
+def rate_zero(live: LiveSetup) -> Iterator[Symptom]:
+    """`traces_sample_rate` is 0: only traces that another service decided to keep are kept."""
     options = live.options
-    if options is not None and options.traces_sample_rate == 0 and options.traces_sampler is None:
-        yield Finding(
+    if options.traces_sample_rate == 0 and options.traces_sampler is None:
+        yield Symptom(
             f"traces_sample_rate is 0 ({options.sources.get('traces_sample_rate', 'default')}).",
-            "No trace that begins here is kept; one that comes sampled from upstream is.",
+            "No trace that starts here is kept; traces that are sampled upstream are.",
         )
 
 
-@check("errors-off", INFO, fix="Leave sample_rate at 1.0: it is of errors, traces_sample_rate of traces.")
-def errors_off(live: Live) -> Iterator[Finding]:
-    """`sample_rate` is 0: no error is sent. It is often taken for the rate of traces."""
-    if live.options is not None and live.options.sample_rate == 0:
-        yield Finding("sample_rate is 0.", "No error and no message is sent.")
+@check("errors-off", INFO, fix="Leave sample_rate at 1.0: it applies to errors, traces_sample_rate to traces.")
+def errors_off(live: LiveSetup) -> Iterator[Symptom]:
+    """`sample_rate`, which is often mistaken for the rate of traces, is 0: no error is sent."""
+    if live.options.sample_rate == 0:
+        yield Symptom("sample_rate is 0.", "No error and no message is sent.")
 
 
 @check(
     "rate-not-in-force",
     WARNING,
-    fix="Have the provider record everything (TracerProvider(sampler=ALWAYS_ON)), or let init() make the provider.",
+    fix="Have the provider record everything (TracerProvider(sampler=ALWAYS_ON)), or let init() create the provider.",
 )
-def rate_not_in_force(live: Live) -> Iterator[Finding]:
-    """An adopted provider's own sampler leaves Sentry's rate less than all traces to decide about, or none."""
+def rate_not_in_force(live: LiveSetup) -> Iterator[Symptom]:
+    """The sampler of the adopted provider records less than all traces, or is Sentry's with another rate."""
     provider, options = sdk_provider(live.adopted_provider), live.options
-    if provider is None or options is None or not options.tracing_enabled:
+    if provider is None or not options.tracing_enabled:
         return
     sampler = getattr(provider, "sampler", None)
     name = "an unknown sampler" if sampler is None else sampler.get_description()
-    why = f"A provider that was there before init() records by its own sampler ({name})."
+    why = f"A provider that existed before init() records by its own sampler ({name})."
     if options.sampler is not None and options.sampler is not sampler:
-        yield Finding("sampler is never asked.", why)
+        yield Symptom("sampler is never asked.", why)
     if not options.decides_for_sentry:
         return
     if is_sentrys(sampler):
@@ -107,12 +97,12 @@ def rate_not_in_force(live: Live) -> Iterator[Finding]:
         return
     ratio = sampler_rate(sampler, at_head=True)
     if ratio is None:
-        yield Finding("Sentry gets no more than what another sampler records, whatever its own rate is.", why)
+        yield Symptom("Sentry receives no more than what another sampler records, whatever its own rate is.", why)
     elif ratio < 1.0:
-        yield Finding(f"Sentry's rate is a share of the {ratio * 100:g} % of the traces that are recorded.", why)
+        yield Symptom(f"Sentry's rate is a share of the {ratio * 100:g} % of the traces that are recorded.", why)
 
 
-def _other_rate(sampler: Sampler | None, options: Options, why: str) -> Iterator[Finding]:
+def _other_rate(sampler: Sampler | None, options: Options, why: str) -> Iterator[Symptom]:
     while isinstance(sampler, ParentBased):
         sampler = root_sampler(sampler)
     if not isinstance(sampler, SentrySampler) or not sampler.enabled:
@@ -120,27 +110,7 @@ def _other_rate(sampler: Sampler | None, options: Options, why: str) -> Iterator
     for option in ("traces_sample_rate", "traces_sampler"):
         given = getattr(options, option)
         if given is not None and given != getattr(sampler, option):
-            yield Finding(f"{option}={given!r} is never asked.", why)
-
-
-@check(
-    "tracers-older-than-sampler",
-    WARNING,
-    fix="Give the sampler when the provider is made: TracerProvider(sampler=...).",
-)
-def tracers_older_than_sampler(live: Live) -> Iterator[Finding]:
-    """The sampler of an adopted provider was exchanged after tracers were made; each keeps the one it began with."""
-    provider = sdk_provider(live.adopted_provider)
-    if provider is None:
-        return
-    stale = [
-        one for one in tracers(provider) or () if getattr(one, "sampler", provider.sampler) is not provider.sampler
-    ]
-    if stale:
-        yield Finding(
-            f"{len(stale)} of the tracers of {full_name(live.adopted_provider)} were made before its sampler.",
-            "A tracer of the SDK keeps the sampler that the provider had when it was made, so these decide otherwise.",
-        )
+            yield Symptom(f"{option}={given!r} is never asked.", why)
 
 
 @check(
@@ -148,26 +118,13 @@ def tracers_older_than_sampler(live: Live) -> Iterator[Finding]:
     WARNING,
     fix="Unset OTEL_TRACES_SAMPLER and set SENTRY_TRACES_SAMPLE_RATE, or give init(sampler=...).",
 )
-def otel_sampler_ignored(live: Live) -> Iterator[Finding]:
-    """`OTEL_TRACES_SAMPLER` is set, and our provider, which was made by `init`, decides by something else."""
-    named = live.environ.get("OTEL_TRACES_SAMPLER", "").strip()
-    provider, options = live.own_provider, live.options
-    if not named or named.lower() == "bridge" or provider is None or options is None:
+def otel_sampler_ignored(live: LiveSetup) -> Iterator[Symptom]:
+    """`OTEL_TRACES_SAMPLER` is set, but the provider that `init` created does not use it."""
+    named, sources = live.environ.get("OTEL_TRACES_SAMPLER", "").strip(), live.options.sources
+    if not named or named.lower() == "bridge" or live.own_provider is None:
         return
-    if options.sources.get("sampler") == "argument" or "OTEL_TRACES_SAMPLER" in options.sources.values():
-        return
-    yield Finding(
-        f"OTEL_TRACES_SAMPLER={named} is not used.",
-        f"The bridge's provider decides by {provider.sampler.get_description()}.",
-    )
-
-
-CHECKS: tuple[Check[Live], ...] = (
-    tracing_off,
-    tracing_off_but_wanted,
-    rate_zero,
-    errors_off,
-    rate_not_in_force,
-    tracers_older_than_sampler,
-    otel_sampler_ignored,
-)
+    if sources.get("sampler") != "argument" and "OTEL_TRACES_SAMPLER" not in sources.values():
+        yield Symptom(
+            f"OTEL_TRACES_SAMPLER={named} is set but not used.",
+            f"The provider that init() created decides by {live.own_provider.sampler.get_description()}.",
+        )

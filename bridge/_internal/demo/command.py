@@ -1,4 +1,4 @@
-"""`python -m bridge demo`: two services, both APIs, one trace; prints what came out and checks it."""
+"""`python -m bridge demo`: run two services that mix both APIs, print the resulting trace and verify it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import httpx
 from bridge._internal.delivery.envelope import ERROR_CATEGORY, TRANSACTION_CATEGORY
 from bridge._internal.delivery.outcomes import Outcomes
 from bridge._internal.delivery.transport import HttpTransport
-from bridge._internal.demo.check import complaints
-from bridge._internal.demo.picture import picture
+from bridge._internal.demo.check import mismatches
 from bridge._internal.demo.receiver import Receiver
+from bridge._internal.demo.result import result_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ _SENT_CATEGORIES = (ERROR_CATEGORY, TRANSACTION_CATEGORY)
 
 @contextmanager
 def _service(name: str, dsn: str, send_to: str, stock_url: str = "") -> Iterator[str]:
-    """Run a service in a process of its own for a block; gives its URL. It has sent everything at the end."""
+    """Run a service in its own process and yield its URL; on exit, it has sent everything."""
     command = [sys.executable, "-m", "bridge._internal.demo.services", name, dsn, send_to, stock_url]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
@@ -43,7 +43,7 @@ def _service(name: str, dsn: str, send_to: str, stock_url: str = "") -> Iterator
 
 
 def run_demo(dsn: Dsn | None = None) -> int:
-    """Run the demo and, with a DSN, send what came of it there; returns the exit code: 1 if anything is wrong."""
+    """Run the demo and, with a DSN, send the result there; return the exit code: 1 if anything is wrong."""
     answer: dict[str, Any]
     with Receiver() as receiver:
         target = receiver.dsn if dsn is None else str(dsn)
@@ -55,12 +55,12 @@ def run_demo(dsn: Dsn | None = None) -> int:
     payloads = [item.payload for envelope in receiver.envelopes for item in envelope.items]
     transactions = [p for p in payloads if isinstance(p, dict) and p.get("type") == "transaction"]
     errors = [p for p in payloads if isinstance(p, dict) and "exception" in p]
-    sys.stdout.write(picture(answer, transactions, errors))
-    wrong = complaints(answer, receiver.envelopes) + [f"The receiver refused {r}." for r in receiver.refused]
+    sys.stdout.write(result_text(answer, transactions, errors))
+    wrong = mismatches(answer, receiver.envelopes) + [f"The receiver refused {r}." for r in receiver.refused]
     if not wrong:
-        sys.stdout.write("All of it agrees: one tree, one trace id, one decision, on both sides of the wire.\n")
+        sys.stdout.write("Everything agrees: one tree, one trace id, one decision, on both sides of the wire.\n")
         if dsn is not None:
-            wrong = _send_on(dsn, receiver.envelopes)
+            wrong = _forward(dsn, receiver.envelopes)
     for sentence in wrong:
         sys.stdout.write(f"WRONG: {sentence}\n")
     if dsn is not None and not wrong:
@@ -69,8 +69,8 @@ def run_demo(dsn: Dsn | None = None) -> int:
     return 1 if wrong else 0
 
 
-def _send_on(dsn: Dsn, envelopes: Sequence[Envelope]) -> list[str]:
-    """Send envelopes to the DSN that they were made for, each once; returns what is wrong if one was not taken."""
+def _forward(dsn: Dsn, envelopes: Sequence[Envelope]) -> list[str]:
+    """Send envelopes to the DSN they were made for, each once; return a message if one was refused."""
     outcomes = Outcomes()
     transport = HttpTransport(dsn, outcomes, send_client_reports=False)
     transport.stop_retrying()
@@ -81,4 +81,4 @@ def _send_on(dsn: Dsn, envelopes: Sequence[Envelope]) -> list[str]:
     if not lost:
         return []
     why = f"SENTRY_DSN={dsn.public} python -m bridge doctor --send"
-    return [f"{dsn.base_url} did not take it ({', '.join(sorted(lost))}). What it says: {why}"]
+    return [f"{dsn.base_url} did not accept it ({', '.join(sorted(lost))}). To see why: {why}"]
