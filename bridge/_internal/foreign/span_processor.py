@@ -83,7 +83,7 @@ class SentrySpanProcessor(SpanProcessor):
         """Serve a client, or with `None` the active one."""
         self._options = options
         self._sink = sink
-        self._sampler = sampler
+        self._sentry_sampler = sampler
         self._is_off = False
 
     def turn_off(self) -> None:
@@ -179,7 +179,7 @@ class SentrySpanProcessor(SpanProcessor):
             sampled = None if upstream is None else upstream.sampled
             return Decision(sampled, sample_rand_for(trace_id, upstream), record=False)
         flag, theirs = bool(span_context.trace_flags & TraceFlags.SAMPLED), sampler_of_span(span)
-        ours = self._sampler or _FOLLOWING
+        ours = self._sentry_sampler or _FOLLOWING
         if not options.decides_for_sentry or has_decided_for_sentry(theirs, trace_state, upstream):
             return foreign_decision(
                 flag, trace_id=trace_id, upstream=upstream, sampler=theirs, trace_state=trace_state, record=True

@@ -157,11 +157,11 @@ def _elastic_apm() -> str | None:
 
 
 def _new_relic() -> str | None:
-    """Name newrelic if its agent monitors with distributed tracing. `core.config._settings`, seen in 14.1."""
+    """Name newrelic if its agent is set up and traces. `core.config._settings`, seen in 14.1."""
     settings = getattr(imported_module("newrelic.core.config"), "_settings", None)
-    agent = getattr(getattr(imported_module("newrelic.core.agent"), "Agent", None), "_instance", None)
     traces = getattr(getattr(settings, "distributed_tracing", None), "enabled", False)
-    return "newrelic" if agent is not None and traces and getattr(settings, "monitor_mode", False) else None
+    is_set_up = getattr(settings, "monitor_mode", False) and getattr(settings, "license_key", None)
+    return "newrelic" if traces and is_set_up else None
 
 
 @check(
