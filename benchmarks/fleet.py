@@ -1,9 +1,10 @@
 """Claim: a fleet of `bridge`, Sentry and OpenTelemetry services at one rate keeps each trace whole or drops it whole.
 
 `python benchmarks/fleet.py [TRACES] [SERVICES]` runs 10 000 traces through 50 services each, prints how many were kept,
-dropped and torn, and exits with 1 if one was torn. A `bridge` service is the library itself; the two others are the
-rules of Sentry's and OpenTelemetry's specifications. Neither continues what only the other's headers tell: between a
-Sentry and an OpenTelemetry service there is a `bridge` one.
+dropped and torn, and exits with 1 if one was torn. A `bridge` service is the library itself, on its own provider or
+beside one of the SDK's that records everything; the two others are the rules of Sentry's and OpenTelemetry's
+specifications. Neither continues what only the other's headers tell: between a Sentry and an OpenTelemetry service
+there is a `bridge` one.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import context as context_api
 from opentelemetry import propagate
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 import bridge
+from bridge.otel import SentrySpanProcessor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
 Headers = dict[str, str]
 Service = tuple[bool | None, Headers]  # whether it kept the trace (None: it only passes it on), and what it sends
 RANGE = 1 << 56
+ALWAYS_ON_PROVIDER = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
+ALWAYS_ON_PROVIDER.add_span_processor(SentrySpanProcessor())
+ALWAYS_ON_TRACER = ALWAYS_ON_PROVIDER.get_tracer("fleet")
 
 
 def ids(chance: random.Random) -> tuple[str, str]:
@@ -38,6 +45,14 @@ def ours(headers: Headers, rate: float, chance: random.Random) -> Service:
         propagate.inject(out)
     context_api.detach(token)
     return span.sampled, out
+
+
+def beside(headers: Headers, rate: float, chance: random.Random) -> Service:
+    """Run a request through a provider that records everything, beside which Sentry's rate decides."""
+    out: Headers = {}
+    with ALWAYS_ON_TRACER.start_as_current_span("request", context=propagate.extract(headers)):
+        propagate.inject(out)
+    return out["sentry-trace"].endswith("-1"), out
 
 
 def sentry(headers: Headers, rate: float, chance: random.Random) -> Service:
@@ -103,10 +118,11 @@ def joined(found: dict[str, str], separator: str, equals: str, prefix: str = "")
 
 NEXT: dict[Callable[[Headers, float, random.Random], Service], list[Callable[[Headers, float, random.Random], Service]]]
 NEXT = {
-    ours: [ours, sentry, sentry_without_performance, opentelemetry],
-    sentry: [ours, sentry, sentry_without_performance],
-    sentry_without_performance: [ours, sentry],
-    opentelemetry: [ours, opentelemetry],
+    ours: [ours, beside, sentry, sentry_without_performance, opentelemetry],
+    beside: [ours, beside, sentry, sentry_without_performance, opentelemetry],
+    sentry: [ours, beside, sentry, sentry_without_performance],
+    sentry_without_performance: [ours, beside, sentry],
+    opentelemetry: [ours, beside, opentelemetry],
 }
 
 

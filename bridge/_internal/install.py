@@ -227,10 +227,11 @@ def install_provider(options: Options, sink: SegmentSink | None, ours: SentrySam
             provider.configure(options, ours, sink)
         else:
             provider.configure(options, options.sampler, sink, ours if options.decides_twice else None)
-    elif remembered_processor(existing) or not sentry_processors(existing):
-        _add_sentry_processor(existing, options, sink, ours)
-    for adopting in sentry_processors(existing):
-        adopt_tracers(existing, adopting)
+    else:
+        if remembered_processor(existing) or not sentry_processors(existing):
+            _add_sentry_processor(existing, options, sink, ours)
+        for added in sentry_processors(existing):
+            adopt_tracers(existing, added)
     for processor in options.span_processors:
         _add_processor(existing, processor)
     set_ids(provider.id_generator if isinstance(provider, SdkTracerProvider) else None)

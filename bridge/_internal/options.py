@@ -266,7 +266,7 @@ class Options:
 
     @property
     def decides_for_sentry(self) -> bool:
-        """Whether there is a Sentry rate or sampler."""
+        """Whether there is a rate or a sampler of Sentry's."""
         return self.traces_sample_rate is not None or self.traces_sampler is not None
 
     @property

@@ -246,7 +246,7 @@ def needs_list_of_tracers() -> None:
 @pytest.mark.parametrize("fault", FAULTS, ids=[f"{fault.code}-{n}" for n, fault in enumerate(FAULTS)])
 def test_a_wrong_set_up_is_reported(fault: Fault, tmp_path: Path) -> None:
     """A problem says what is wrong, why, and how to fix it; check_setup leaves notes out."""
-    if fault.code == "provider-idle":
+    if fault.code in ("provider-idle", "provider-apart"):
         needs_list_of_tracers()
     checked, everything = diagnosed(fault.program, tmp_path, **fault.variables)
     found = [problem for problem in everything if problem[1] == fault.code]

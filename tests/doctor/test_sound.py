@@ -37,11 +37,11 @@ SOUND = {
     "an SDK provider, twice": SDK_PROVIDER + "trace.set_tracer_provider(provider)\n" + (INIT + USE) * 2,
     "processors that are given": SDK_PROVIDER + f'import bridge\nbridge.init("{DSN}", traces_sample_rate=1.0, '
     "span_processors=[BatchSpanProcessor(InMemorySpanExporter())])\nprovider.shutdown()\n" + USE,
-    "a provider whose sampler has the rate": f"""
+    "a provider whose sampler decides alone": f"""
 import bridge
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
-bridge.init("{DSN}", traces_sample_rate=0.25, tracer_provider=TracerProvider(sampler=ParentBasedTraceIdRatio(0.25)))
+bridge.init("{DSN}", traces_sample_rate=1.0, tracer_provider=TracerProvider(sampler=ParentBasedTraceIdRatio(0.25)))
 """
     + USE,
     "a provider with our sampler": f"""

@@ -51,7 +51,7 @@ def npm_install(name: str, package_json: str) -> Path:
     return folder
 
 
-def pip_install(name: str, requirements: str) -> Path:
+def pip_install(name: str, requirements: str, wait_s: float = 240) -> Path:
     """Install packages of Python into a virtual environment of their own, once; returns the environment."""
     folder = FOLDER / name
     listed = folder / "requirements.txt"
@@ -61,7 +61,7 @@ def pip_install(name: str, requirements: str) -> Path:
         listed.write_text(requirements)
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         for command in ([sys.executable, "-m", "venv", str(folder)], [*pip, "--requirement", str(listed)]):
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=wait_s, check=False)
             if done.returncode:
                 absent(f"{name} could not be installed: {(done.stderr or done.stdout).strip()[-300:]}")
         (folder / ".installed").touch()

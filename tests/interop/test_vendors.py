@@ -34,7 +34,7 @@ BRIDGES = ["native", "ours", "request"]
 
 def told(vendor: str, place: str, rate: float) -> Any:
     """Run a vendor's program in an environment that has all of them; returns what it saw."""
-    python = pip_install("vendors", REQUIREMENTS) / "bin" / "python"
+    python = pip_install("vendors", REQUIREMENTS, wait_s=900) / "bin" / "python"
     command = [str(python), str(PROGRAM), vendor, place, str(rate)]
     done = subprocess.run(command, cwd=ROOT, env=QUIET, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
@@ -67,7 +67,7 @@ def test_a_vendor_that_was_there_first(vendor: str, rate: float) -> None:
     kept = sum(request[0]["sentry-trace"].endswith("-1") for request in found["headers"])
     assert found["transactions"] == [["request", ["native", "ours", "own"]]] * kept
     assert kept == pytest.approx(rate * REQUESTS, abs=15 if rate == 0.5 else 0)
-    assert all(one["traceparent"].endswith("3") for request in found["headers"] for one in request)
+    assert all(int(one["traceparent"][-2:], 16) & 1 for request in found["headers"] for one in request)
     assert is_one_trace(found)
     assert is_balanced(found)
     assert found["problems"] == []

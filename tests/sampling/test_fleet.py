@@ -7,21 +7,28 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, DEFAULT_ON, Sampler
 
 import bridge
 from bridge._internal.sampling.sampler import decide_by_rate
 from bridge._internal.wire.sample_rand import random_bits_from_sample_rand
 from bridge._internal.wire.tracestate import is_kept
+from bridge.testing.isolation import isolated
 from tests.benchmark import load
 
 RANGE = 1 << 56
 
 
 @pytest.mark.parametrize("rate", [0.1, 1 / 3, 0.9])
-def test_each_trace_is_whole(rate: float) -> None:
-    """Whatever mixture of `bridge`, Sentry and OpenTelemetry services it goes through."""
-    bridge.init(traces_sample_rate=rate)
-    outcome = load("fleet").run(200, 50, rate)
+@pytest.mark.parametrize("sampler", [None, ALWAYS_ON, DEFAULT_ON], ids=["own", "always on", "as it comes"])
+def test_each_trace_is_whole(rate: float, sampler: Sampler | None) -> None:
+    """Whatever mixture of `bridge`, Sentry and OpenTelemetry services it goes through, and whoever's provider it is."""
+    with isolated(None):
+        provider = None if sampler is None else TracerProvider(sampler=sampler, shutdown_on_exit=False)
+        bridge.init(traces_sample_rate=rate, tracer_provider=provider)
+        outcome = load("fleet").run(200, 50, rate)
+        bridge.close()
     assert outcome["torn"] == 0
     assert outcome["kept"] > 0
     assert outcome["dropped"] > 0

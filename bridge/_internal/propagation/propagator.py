@@ -159,7 +159,7 @@ class SentryPropagator(TextMapPropagator):
         if baggage := merge_baggage(link.dsc.text, *theirs):
             headers[BAGGAGE] = baggage
         if link.state and TRACEPARENT in headers:
-            _set_sentry_member(headers, link.state)
+            _set_members(headers, link.state)
 
     def _is_target(self, context: Context, options: Options) -> bool:
         """Match the URL of a CLIENT span; what has none (a message, a job, our own URL as a server) is always one."""
@@ -381,8 +381,11 @@ def _remote_by_w3c(w3c: SpanContext, dsc: Dsc) -> RemoteSpan:
 def _flags_beside(header: SentryTrace, w3c: SpanContext | None, *, decides_twice: bool) -> int:
     """Return W3C flags for a `sentry-trace`: its decision's, or those of `traceparent` that it leaves open.
 
-    Where two samplers decide side by side, OpenTelemetry's goes by the decision of its own side.
+    Where two samplers decide side by side, OpenTelemetry's goes by the decision of its own side; where none was made on
+    either, it does not take that for a refusal.
     """
+    if w3c is None and decides_twice and header.sampled is None:
+        return TraceFlags.SAMPLED
     theirs = TraceFlags.DEFAULT if w3c is None else int(w3c.trace_flags)
     if w3c is not None and (decides_twice or header.sampled is None):
         return theirs & (TraceFlags.SAMPLED | RANDOM_TRACE_FLAG)
@@ -442,10 +445,11 @@ def _header(carrier: object, name: str, getter: Getter[Any]) -> str | None:
     return read_header(as_mapping(carrier), name)
 
 
-def _set_sentry_member(headers: dict[str, str], member: str) -> None:
+def _set_members(headers: dict[str, str], members: tuple[tuple[str, str], ...]) -> None:
     """Say our decision in the trace state of a span that another provider made."""
-    others = [pair for pair in parse_tracestate(headers.get(TRACESTATE, "")) if pair[0] != SENTRY_MEMBER]
-    headers[TRACESTATE] = format_tracestate([(SENTRY_MEMBER, member), *others])
+    names = dict(members)
+    others = [pair for pair in parse_tracestate(headers.get(TRACESTATE, "")) if pair[0] not in names]
+    headers[TRACESTATE] = format_tracestate([*members, *others])
 
 
 def _remove_sentry_members(headers: dict[str, str]) -> None:

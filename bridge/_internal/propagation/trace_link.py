@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bridge._internal.context.scope import current_scopes
-from bridge._internal.sampling.decision import base_dsc, format_sampled
-from bridge._internal.sampling.sampler import sample_rand_for
+from bridge._internal.sampling.decision import base_dsc, format_sampled, trace_state_for
+from bridge._internal.sampling.sampler import sample_rand_for, upstream_decision
 from bridge._internal.sampling.upstream import upstream_of
 from bridge._internal.tracing.segment_parent import parent_in, segment_parent_in, segment_parent_of
 from bridge._internal.tracing.span import parent_span_id_of
-from bridge._internal.wire.tracestate import SENTRY_MEMBER
+from bridge._internal.wire.tracestate import OTEL_MEMBER, SENTRY_MEMBER
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 class TraceLink(NamedTuple):
     """The trace at one place: ids, decision, DSC; `span` is the active local span, if there is one.
 
-    `state` is our member of the trace state where the span's own `SpanContext` does not have it.
+    `state` has what goes into the trace state though the span's own `SpanContext` does not have it: our member, and the
+    random value that a Sentry SDK drew.
     """
 
     trace_id: int
@@ -37,7 +38,7 @@ class TraceLink(NamedTuple):
     sampled: Sampled
     dsc: Dsc
     span: Span | None = None
-    state: str | None = None
+    state: tuple[tuple[str, str], ...] = ()
 
 
 def link_of(context: Context, options: Options, *, is_current: bool = False) -> TraceLink:
@@ -56,7 +57,18 @@ def link_of(context: Context, options: Options, *, is_current: bool = False) -> 
     if span_context.is_remote:
         propagation = current_scopes(None if is_current else context).propagation
         return _continued_link(upstream, propagation.span_id, span_context.span_id, options)
+    remote = current_scopes(None if is_current else context).propagation.remote
+    if remote is not None and remote.get_span_context().trace_id == upstream.trace_id:
+        return _dropped_link(span, upstream_of(remote) or upstream, options)
     return _continued_link(upstream, span_context.span_id, parent_span_id_of(span), options, span)
+
+
+def _dropped_link(span: Span, upstream: Upstream, options: Options) -> TraceLink:
+    """Return the trace of a local span that its provider dropped: what the upstream said is passed on."""
+    context = span.get_span_context()
+    state = trace_state_for(upstream_decision(upstream.trace_id, upstream), upstream.trace_state)
+    link = _continued_link(upstream, context.span_id, parent_span_id_of(span), options, span)
+    return link._replace(state=_not_in(context.trace_state, state))
 
 
 def link_of_span(span: Span, segment: Segment) -> TraceLink:
@@ -67,9 +79,18 @@ def link_of_span(span: Span, segment: Segment) -> TraceLink:
 def _link_below(above: SegmentParent, trace_state: TraceState) -> TraceLink:
     """Return the trace below a span that Sentry gets; `trace_state` is that of the active span."""
     segment, span = above.segment, above.span
-    state = None if SENTRY_MEMBER in trace_state else segment.trace_state().get(SENTRY_MEMBER)
+    state = segment.trace_state()
+    written = () if trace_state is state else _not_in(trace_state, state)
     parent_span_id = None if span is None else parent_span_id_of(span)
-    return TraceLink(segment.trace_id, above.span_id, parent_span_id, segment.sampled, segment.dsc(), span, state)
+    return TraceLink(segment.trace_id, above.span_id, parent_span_id, segment.sampled, segment.dsc(), span, written)
+
+
+def _not_in(theirs: TraceState, state: TraceState) -> tuple[tuple[str, str], ...]:
+    """Return what a trace state of ours has to say beside that of a span that another provider made."""
+    members = {name: state.get(name) for name in (SENTRY_MEMBER, OTEL_MEMBER)}
+    if OTEL_MEMBER in theirs:  # its own sampler's
+        del members[OTEL_MEMBER]
+    return tuple((name, value) for name, value in members.items() if value and theirs.get(name) != value)
 
 
 def _link_without_span(propagation: PropagationContext, options: Options) -> TraceLink:

@@ -124,6 +124,7 @@ def _beside(ours: Decision, *, flag: bool, record: bool, trace_state: TraceState
         overrides=ours.overrides,
         record=record,
         flag=flag,
+        random_value=None if trace_state and OTEL_MEMBER in trace_state else ours.random_value,
         trace_state=trace_state,
     )
     both.lowered = ours.lowered

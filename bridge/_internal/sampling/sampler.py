@@ -151,7 +151,7 @@ def lowered_rate(rate: float, factor: float) -> float:
     return max(math.floor(rate * factor * _SIX_DECIMALS), 1) / _SIX_DECIMALS
 
 
-def _upstream_decision(trace_id: int, upstream: Upstream, *, record: bool | None = None) -> Decision:
+def upstream_decision(trace_id: int, upstream: Upstream, *, record: bool | None = None) -> Decision:
     """Return the upstream's decision, with its numbers."""
     random = randomness_of(trace_id, upstream)
     return Decision(
@@ -211,7 +211,7 @@ class SentrySampler(Sampler):
             return active.client.sampler.decide(start, by_rate)
         if not self.enabled:
             if upstream is not None:
-                return _upstream_decision(start.trace_id, upstream, record=False)
+                return upstream_decision(start.trace_id, upstream, record=False)
             return Decision(None, sample_rand_for(start.trace_id, None), record=False)
         if start.sampled is not None:
             return by_rate(start.trace_id, 1.0 if start.sampled else 0.0, upstream)
@@ -220,7 +220,7 @@ class SentrySampler(Sampler):
             if rate is not None:
                 return self._decide_by_rate(start.trace_id, rate, upstream, by_rate)
         if upstream is not None and parent_sampled is not None:
-            return _upstream_decision(start.trace_id, upstream)
+            return upstream_decision(start.trace_id, upstream)
         return self._decide_by_rate(start.trace_id, self.traces_sample_rate or 0.0, upstream, by_rate)
 
     def _decide_by_rate(

@@ -9,7 +9,7 @@ from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from bridge._internal.console.problem import ERROR, WARNING
+from bridge._internal.console.problem import ERROR, INFO, WARNING
 from bridge._internal.doctor.checks.check import Symptom, check, full_name
 from bridge._internal.foreign.span_processor import sentry_processors
 from bridge._internal.otel_private import is_shut_down_at_exit, span_processors, tracers
@@ -65,6 +65,24 @@ def provider_idle(live: LiveSetup) -> Iterator[Symptom]:
             )
 
 
+@check(
+    "provider-apart",
+    INFO,
+    fix="Set that provider before bridge.init(), which adopts it. Change nothing if it is meant to be separate.",
+)
+def provider_apart(live: LiveSetup) -> Iterator[Symptom]:
+    """A second provider has processors and created tracers: their spans reach those processors, but not Sentry."""
+    if live.provider is not live.client.tracer_provider:
+        return
+    for provider in live.unused_providers:
+        is_in_use = is_shut_down_at_exit(provider) and tracers(provider)
+        if is_in_use and span_processors(provider) and not sentry_processors(provider):
+            yield Symptom(
+                f"A {full_name(provider)} is in use besides the global one.",
+                "Its processors receive the spans of its own tracers only, and Sentry receives none of those.",
+            )
+
+
 @check("processor-missing", ERROR, fix="Call bridge.init() again, after all other code that sets OpenTelemetry up.")
 def processor_missing(live: LiveSetup) -> Iterator[Symptom]:
     """`SentrySpanProcessor` is no longer on the adopted provider, whose spans do not reach Sentry."""
@@ -87,7 +105,7 @@ def processor_twice(live: LiveSetup) -> Iterator[Symptom]:
     if count > 1:
         yield Symptom(
             f"There are {count} SentrySpanProcessors on {full_name(live.adopted_provider)}.",
-            "Each span is sent once, by the first that is told of it: a filter around another one has no effect.",
+            "Each span is sent once, by the first that receives it: a filter around another one has no effect.",
         )
 
 

@@ -134,6 +134,38 @@ def _dd(module: str, name: str) -> Any:
 
 
 @check(
+    "apm-headers",
+    WARNING,
+    fix="Turn off its distributed tracing or its instrumentation, or let it be the only one that traces.",
+)
+def apm_headers(live: LiveSetup) -> Iterator[Symptom]:
+    """Elastic APM or New Relic is active, and writes its own `traceparent` into outgoing requests."""
+    for name in (_elastic_apm(), _new_relic()):
+        if name is not None:
+            yield Symptom(
+                f"{name} {installed_version(name)} traces in the same process.",
+                "Requests carry the traceparent of its trace besides that of bridge's and a sentry-trace: a service "
+                "that reads them continues only one.",
+            )
+
+
+def _elastic_apm() -> str | None:
+    """Name elastic-apm if it writes headers. `base.CLIENT_SINGLETON`, `_instrumentation_singletons`, seen in 6.26."""
+    client = getattr(imported_module("elasticapm.base"), "CLIENT_SINGLETON", None)
+    packages = getattr(imported_module("elasticapm.instrumentation.register"), "_instrumentation_singletons", {})
+    is_active = any(getattr(one, "instrumented", False) for one in packages.values())
+    return "elastic-apm" if client is not None and is_active else None
+
+
+def _new_relic() -> str | None:
+    """Name newrelic if its agent is set up and traces. `core.config._settings`, seen in 14.1."""
+    settings = getattr(imported_module("newrelic.core.config"), "_settings", None)
+    traces = getattr(getattr(settings, "distributed_tracing", None), "enabled", False)
+    is_set_up = getattr(settings, "monitor_mode", False) and getattr(settings, "license_key", None)
+    return "newrelic" if traces and is_set_up else None
+
+
+@check(
     "logfire-apart",
     WARNING,
     fix="Call logfire.configure() first and bridge.init() after it, which then adopts logfire's provider.",

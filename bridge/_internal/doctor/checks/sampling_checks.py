@@ -81,7 +81,7 @@ def errors_off(live: LiveSetup) -> Iterator[Symptom]:
     fix="Have the provider record everything (TracerProvider(sampler=ALWAYS_ON)), or let init() create the provider.",
 )
 def rate_not_in_force(live: LiveSetup) -> Iterator[Symptom]:
-    """The sampler of the adopted provider leaves Sentry's rate only a part of the traces to decide about, or none."""
+    """The sampler of the adopted provider records less than all traces, or is Sentry's with another rate."""
     provider, options = sdk_provider(live.adopted_provider), live.options
     if provider is None or not options.tracing_enabled:
         return
@@ -97,8 +97,9 @@ def rate_not_in_force(live: LiveSetup) -> Iterator[Symptom]:
         return
     ratio = sampler_rate(sampler, at_head=True)
     if ratio is None:
-        yield Symptom("Sentry gets no more than what another sampler records, regardless of its own rate.", why)
-    elif ratio < 1.0:
+        yield Symptom("Sentry receives no more than what another sampler records, whatever its own rate is.", why)
+    # A rate of 1.0 only turns tracing on, and leaves the choice to the provider's sampler, unless that keeps nothing.
+    elif ratio < 1.0 and (ratio == 0.0 or options.traces_sample_rate != 1.0):
         yield Symptom(f"Sentry's rate is a share of the {ratio * 100:g} % of the traces that are recorded.", why)
 
 
