@@ -16,6 +16,7 @@ from bridge._internal.delivery.sender import Sender
 from bridge._internal.guard import guard
 from bridge._internal.integrations.instrumentors import Instrumentations
 from bridge._internal.propagation.propagator import SentryPropagator
+from bridge._internal.sampling.sampler import SentrySampler
 from bridge._internal.version import __version__
 
 if TYPE_CHECKING:
@@ -48,6 +49,13 @@ class Client:
         self.propagator = SentryPropagator()
         self.sender = Sender(options, observer, before_tick=self._send_waiting)
         self.errors = ErrorCapture(options, payload_options, self.sender)
+        self.decides_twice = options.decides_twice
+        self.sampler = SentrySampler(
+            options.traces_sample_rate,
+            options.traces_sampler,
+            lowering=self.sender.backpressure.factor,
+            follows_client=False,
+        )
         self.sink = SpanSink(options, payload_options, self.sender, self.errors.capture_exception)
 
     @property
@@ -87,13 +95,10 @@ class Client:
 
         `True` if it was; `True` at once with nothing to send.
         """
-        seconds = self.options.shutdown_timeout if timeout is None else timeout
         with guard("client", "flushing failed"):
-            self._send_waiting()
             if active.guest is not None:
-                return active.guest.flush(seconds)
-            return self.sender.flush(seconds)
-        return False
+                return active.guest.flush(self.options.shutdown_timeout if timeout is None else timeout)
+        return self.sink.flush(timeout)
 
     def close(self, timeout: float | None = None) -> None:
         """Send what there is, at most `timeout` seconds (`shutdown_timeout` by default), and stop."""

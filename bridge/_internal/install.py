@@ -16,6 +16,7 @@ from opentelemetry import trace as trace_api
 from opentelemetry.context.context import Context
 from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 
 from bridge._internal import active, sentry_sdk
 from bridge._internal.client import Client
@@ -23,7 +24,12 @@ from bridge._internal.context.handoff import patch_threads, unpatch_threads
 from bridge._internal.context.propagation_context import continue_for_process
 from bridge._internal.context.runtime import SentryRuntimeContext
 from bridge._internal.foreign.adopted_tracer import adopt_tracers, release_tracers
-from bridge._internal.foreign.span_processor import SentrySpanProcessor
+from bridge._internal.foreign.span_processor import (
+    SentrySpanProcessor,
+    remember_processor,
+    remembered_processor,
+    sentry_processors,
+)
 from bridge._internal.guard import guard
 from bridge._internal.integrations.celery import support_celery
 from bridge._internal.options import Options, resolve
@@ -34,14 +40,17 @@ from bridge._internal.otel_private import (
     global_tracer_provider,
     remove_span_processor,
     runtime_context,
+    sdk_provider,
     set_resource,
     set_runtime_context,
     span_processors,
 )
 from bridge._internal.process_exit import close_at_exit
 from bridge._internal.propagation.propagator import SentryPropagator
+from bridge._internal.sampling.foreign_sampler import is_sentrys
 from bridge._internal.sampling.sampler import SentrySampler
 from bridge._internal.sampling.upstream import RemoteSpan
+from bridge._internal.sources import set_ids
 from bridge._internal.tracing.provider import TracerProvider
 from bridge._internal.wire.carrier import environment_carrier
 
@@ -49,7 +58,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from opentelemetry.propagators.textmap import TextMapPropagator
-    from opentelemetry.sdk.trace.sampling import Sampler
+    from opentelemetry.sdk.trace import SpanProcessor
 
     from bridge._internal.delivery.observer import DeliveryObserver
     from bridge._internal.tracing.segment import SegmentSink
@@ -92,9 +101,9 @@ def _install(client: Client) -> None:
         _remove(active.client)
         install_runtime_context()
         client.propagator = install_propagator()
-        client.tracer_provider = install_provider(
-            options, client.sink if client.sender.sends else None, client.sender.backpressure.factor
-        )
+        sink = client.sink if client.sender.sends else None
+        client.tracer_provider = install_provider(options, sink, client.sampler)
+        client.decides_twice = decides_twice(options, client.tracer_provider)
         if options.patch_threads:
             patch_threads()
         client.instrumentors.start(client.tracer_provider)
@@ -183,60 +192,84 @@ def continue_environment(propagator: SentryPropagator) -> None:
     continue_for_process(found if isinstance(found, RemoteSpan) else None)
 
 
-def samplers_for(options: Options, lowering: Callable[[], float] | None) -> tuple[Sampler, SentrySampler | None]:
-    """Return the sampler that decides, and the one that decides for Sentry beside it where there are two."""
-    ours = SentrySampler(options.traces_sample_rate, options.traces_sampler, lowering=lowering)
-    if options.sampler is None:
-        return ours, None
-    return options.sampler, ours if options.decides_twice else None
+def decides_twice(options: Options, provider: trace_api.TracerProvider) -> bool:
+    """Whether Sentry's rate or sampler decides beside another sampler: one that was given, or the provider's own."""
+    behind = sdk_provider(provider)
+    is_foreign = isinstance(behind, SdkTracerProvider) and not isinstance(behind, TracerProvider)
+    return options.decides_twice or (options.decides_for_sentry and is_foreign and not is_sentrys(behind.sampler))
 
 
 def check_provider(options: Options) -> None:
     """Raise `ValueError` if the provider that would be used takes no span processors, before anything is changed."""
     provider = options.tracer_provider or global_tracer_provider()
-    if provider is not None and not callable(getattr(provider, "add_span_processor", None)):
+    if provider is not None and not callable(getattr(sdk_provider(provider), "add_span_processor", None)):
         raise ValueError(
             f"bridge.init: the tracer provider {type(provider).__name__} takes no span processors; it must be a "
             "provider of the OpenTelemetry SDK"
         )
 
 
-def install_provider(
-    options: Options, sink: SegmentSink | None, lowering: Callable[[], float] | None = None
-) -> trace_api.TracerProvider:
+def install_provider(options: Options, sink: SegmentSink | None, ours: SentrySampler) -> trace_api.TracerProvider:
     """Make the bridge's provider global, or set up again the one that is; an existing one of others is adopted.
 
-    A `SentrySpanProcessor` that somebody wired by hand serves this client: there is none added beside it.
+    A `SentrySpanProcessor` that was wired by hand, in a wrapper too, serves this client: none is added beside it.
     """
     existing: Any = options.tracer_provider or global_tracer_provider()
     if existing is None:
         existing = TracerProvider(resource=options.resource)
     if global_tracer_provider() is None:
         trace_api.set_tracer_provider(existing)
-    if isinstance(existing, TracerProvider):
+    provider = sdk_provider(existing)
+    if isinstance(provider, TracerProvider):
         if options.resource is not None:
-            set_resource(existing, options.resource)
-        sampler, beside = samplers_for(options, lowering)
-        existing.configure(options, sampler, sink, beside)
-    elif not any(isinstance(processor, SentrySpanProcessor) for processor in span_processors(existing)):
-        existing.add_span_processor(SentrySpanProcessor(options, sink))
-    for processor in span_processors(existing):
-        if isinstance(processor, SentrySpanProcessor):
-            adopt_tracers(existing, processor)
+            set_resource(provider, options.resource)
+        if options.sampler is None:
+            provider.configure(options, ours, sink)
+        else:
+            provider.configure(options, options.sampler, sink, ours if options.decides_twice else None)
+    elif remembered_processor(existing) or not sentry_processors(existing):
+        _add_sentry_processor(existing, options, sink, ours)
+    for adopting in sentry_processors(existing):
+        adopt_tracers(existing, adopting)
     for processor in options.span_processors:
-        existing.add_span_processor(processor)
+        _add_processor(existing, processor)
+    set_ids(provider.id_generator if isinstance(provider, SdkTracerProvider) else None)
     return cast("trace_api.TracerProvider", existing)
+
+
+def _add_processor(provider: Any, processor: SpanProcessor) -> None:
+    """Add a processor and leave the others in place, where the provider's own method would not (Phoenix's)."""
+    behind = sdk_provider(provider)
+    if isinstance(behind, SdkTracerProvider) and not isinstance(behind, TracerProvider):
+        SdkTracerProvider.add_span_processor(behind, processor)
+    else:
+        behind.add_span_processor(processor)
+
+
+def _add_sentry_processor(provider: Any, options: Options, sink: SegmentSink | None, ours: SentrySampler) -> None:
+    """Add ours to a provider of others; where it cannot be taken off again it is remembered, and used once more."""
+    known = remembered_processor(provider)
+    if known is not None:
+        known.serve(options, sink, ours)
+        return
+    added = SentrySpanProcessor(options, sink, ours)
+    _add_processor(provider, added)
+    if added not in span_processors(provider):
+        remember_processor(provider, added)
 
 
 def uninstall_provider(provider: trace_api.TracerProvider, options: Options, timeout_s: float) -> None:
     """Flush the processors that `init` added and take them off; our provider makes only unrecorded spans then."""
     release_tracers(provider)
-    for processor in span_processors(provider):
-        if isinstance(processor, SentrySpanProcessor) and processor.serves_only(options):
-            remove_span_processor(provider, processor)
+    for ours in sentry_processors(provider):
+        if ours.serves_only(options):
+            ours.turn_off()
+            remove_span_processor(provider, ours)
     for processor in options.span_processors:
         processor.force_flush(int(timeout_s * 1000))
         remove_span_processor(provider, processor)
-    if isinstance(provider, TracerProvider):
-        provider.has_processors = bool(span_processors(provider))
-        provider.configure(None, SentrySampler(), None)
+    set_ids(None)
+    behind = sdk_provider(provider)
+    if isinstance(behind, TracerProvider):
+        behind.has_processors = bool(span_processors(behind))
+        behind.configure(None, SentrySampler(follows_client=False), None)

@@ -246,10 +246,14 @@ class Options:
         return self.traces_sample_rate is not None or self.traces_sampler is not None or self.sampler is not None
 
     @property
+    def decides_for_sentry(self) -> bool:
+        """Whether there is a Sentry rate or sampler."""
+        return self.traces_sample_rate is not None or self.traces_sampler is not None
+
+    @property
     def decides_twice(self) -> bool:
         """Whether Sentry's rate or sampler decides beside another sampler that was given."""
-        ours = self.traces_sample_rate is not None or self.traces_sampler is not None
-        return ours and self.sampler is not None
+        return self.decides_for_sentry and self.sampler is not None
 
     @property
     def effective_org_id(self) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 from contextlib import contextmanager
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 import opentelemetry.context as _context_api
@@ -60,6 +61,7 @@ __all__ = [
     "freeze",
     "global_tracer_provider",
     "is_shut_down_at_exit",
+    "processors_within",
     "record_end_metrics",
     "remove_span_processor",
     "root_sampler",
@@ -159,15 +161,46 @@ def set_sdk_clock(time_ns: Callable[[], int]) -> Callable[[], int]:
     return before
 
 
-def sdk_provider(provider: Any) -> Any:
-    """Return the SDK provider behind one that passes everything on to it, as logfire's does; else itself."""
-    behind = getattr(provider, "provider", None)
-    return behind if hasattr(behind, "_active_span_processor") else provider
+def sdk_provider(provider: Any, depth: int = 3) -> Any:
+    """Return the SDK provider behind one that passes on to it, as logfire's and Temporal's do; else itself.
+
+    `_active_span_processor`, seen in 1.40 to 1.45.
+    """
+    if hasattr(provider, "_active_span_processor") or depth == 0:
+        return provider
+    for part in _parts(provider):
+        if hasattr(type(part), "get_tracer"):
+            behind = sdk_provider(part, depth - 1)
+            if hasattr(behind, "_active_span_processor"):
+                return behind
+    return provider
+
+
+def _parts(instance: Any) -> list[Any]:
+    """Return what an object and its classes hold, and the objects whose methods they hold."""
+    classes = [vars(cls) for cls in type(instance).__mro__ if cls is not object]
+    slots = [name for names in classes for name in _names(names.get("__slots__", ()))]
+    held = [*getattr(instance, "__dict__", {}).values(), *(getattr(instance, name, None) for name in slots)]
+    held += [value for names in classes for value in names.values()]
+    return [part.__self__ if isinstance(part, MethodType) else part for part in held]
+
+
+def _names(slots: Any) -> tuple[str, ...]:
+    return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
 def span_processors(provider: Any) -> tuple[Any, ...]:
     """Return the processors of an SDK provider. `_active_span_processor._span_processors`, seen in 1.40 to 1.45."""
     return tuple(getattr(getattr(sdk_provider(provider), "_active_span_processor", None), "_span_processors", ()))
+
+
+def processors_within(processor: Any, depth: int = 4) -> Iterator[Any]:
+    """Yield a span processor and those that it passes on to, as a filter or a composite does."""
+    yield processor
+    for part in _parts(processor) if depth else ():
+        for one in part if isinstance(part, list | tuple) else (part,):
+            if hasattr(type(one), "on_start") and hasattr(type(one), "on_end"):
+                yield from processors_within(one, depth - 1)
 
 
 def remove_span_processor(provider: Any, processor: Any) -> None:

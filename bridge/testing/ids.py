@@ -7,9 +7,11 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator as SdkRandomIdGenerator
 
 from bridge._internal import sources
+from bridge._internal.tracing.provider import RandomIdGenerator
 from bridge._internal.wire.sample_rand import RANDOM_BITS
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 _RANGE = 1 << RANDOM_BITS
 # By the golden ratio each next one falls into the largest gap that is left, so few traces are spread evenly already.
 _STEP = round(_RANGE * 0.6180339887498949) | 1
+_RANDOM = (RandomIdGenerator, SdkRandomIdGenerator)
 _METHODS = ("generate_span_id", "generate_trace_id")
 
 
@@ -66,7 +69,7 @@ class IdSource:
         # The tracers of an SDK provider hold this very object: methods are put on it, not another one in its place.
         if generator is None or not hasattr(generator, "__dict__") or any(g is generator for g, _ in self._replaced):
             return
-        keeps_own = self._given is None and type(generator) is not RandomIdGenerator
+        keeps_own = self._given is None and type(generator) not in _RANDOM
         behind = generator if keeps_own else self._generator
         span_id, trace_id = behind.generate_span_id, behind.generate_trace_id
 
@@ -97,8 +100,7 @@ class IdSource:
         errors, transactions = count(1), count(1)
         made = replace(
             sources.current,
-            trace_id=self._generator.generate_trace_id,
-            span_id=self._generator.generate_span_id,
+            ids=self._generator,
             # Counted apart: errors get their ids on the caller's thread, transactions on the worker's.
             error_id=lambda: f"e{next(errors):031x}",
             transaction_id=lambda: f"a{next(transactions):031x}",

@@ -169,7 +169,7 @@ def test_a_malformed_baggage(member: str, what: str, effect: str | None) -> None
         ("a=1,b", "malformed", "Expected lower-case keys, each once, with = and a value without commas."),
         ("ot=th:xyz", "malformed", "ot th=xyz is malformed."),
         ("ot=rv:1", "malformed", "ot rv=1 is malformed."),
-        ("sentry=s:2;r:0.5", "malformed", "sentry s=2 is malformed."),
+        ("sentry=s:2;r:0.5", "malformed", "sentry=s:2;r:0.5 is malformed."),
         ("sentry=x", "malformed", "sentry=x is malformed."),
         (",".join(f"k{n}=1" for n in range(33)), "limit", "It has 33 members; at most 32 are allowed."),
         (f"a={'x' * 200},b={'x' * 200},c={'x' * 200}", "limit", "It has 608 characters; services must accept 512."),

@@ -90,12 +90,12 @@ FAULTS = [
     ),
     Fault(
         "processor-twice",
-        "error",
+        "warning",
         SDK
         + "from bridge.otel import SentrySpanProcessor\nprovider = TracerProvider()\n"
         + init(tracer_provider="provider")
         + "provider.add_span_processor(SentrySpanProcessor())\n",
-        "sent 2 times",
+        "sent once",
     ),
     Fault(
         "propagator-replaced",
@@ -146,26 +146,43 @@ FAULTS = [
     Fault(
         "rate-not-in-force",
         "warning",
-        SDK + init(tracer_provider="TracerProvider()", traces_sample_rate="0.25"),
-        "It keeps 100 % of the traces",
+        SDK + init(tracer_provider="TracerProvider(sampler=TraceIdRatioBased(0.5))", traces_sample_rate="0.25"),
+        "a share of the 50 % of the traces",
     ),
     Fault(
         "rate-not-in-force",
         "warning",
         SDK + init(tracer_provider="TracerProvider(sampler=ALWAYS_OFF)"),
-        "It keeps 0 % of the traces",
+        "a share of the 0 % of the traces",
     ),
     Fault(
         "rate-not-in-force",
         "warning",
-        SDK + init(tracer_provider="TracerProvider()", traces_sampler="lambda context: 1.0"),
-        "traces_sampler is never asked",
+        SDK + "from bridge.otel import SentrySampler\n"
+        "provider = TracerProvider(sampler=ParentBased(SentrySampler(0.5)))\n"
+        + init(tracer_provider="provider", traces_sample_rate="0.25"),
+        "traces_sample_rate=0.25 is never asked",
+    ),
+    Fault(
+        "rate-not-in-force",
+        "warning",
+        SDK + "class Limited(type(ALWAYS_ON)):\n    def __init__(self): super().__init__(ALWAYS_ON._decision)\n"
+        "    def get_description(self): return 'Limited'\n"
+        + init(tracer_provider="TracerProvider(sampler=Limited())", traces_sample_rate="1.0"),
+        "what another sampler records",
     ),
     Fault(
         "rate-not-in-force",
         "warning",
         SDK + init(tracer_provider="TracerProvider()", sampler="TraceIdRatioBased(0.5)"),
         "sampler is never asked",
+    ),
+    Fault(
+        "provider-apart",
+        "info",
+        INIT + SDK + "provider = TracerProvider()\n"
+        "provider.add_span_processor(BatchSpanProcessor(InMemorySpanExporter()))\n"
+        "tracer = provider.get_tracer('vendor')\n",
     ),
     Fault("otel-sampler-ignored", "warning", INIT, "always_off", {"OTEL_TRACES_SAMPLER": "always_off"}),
     Fault("nothing-is-sent", "warning", init(dsn="None")),

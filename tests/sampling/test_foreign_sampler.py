@@ -193,7 +193,7 @@ def dscs(sampler: Sampler, ids: Sequence[int], *, adopted: bool) -> list[dict[st
     options["tracer_provider"] = BridgeProvider(id_generator=generator, shutdown_on_exit=False)
     if adopted:
         provider = TracerProvider(sampler, id_generator=generator, shutdown_on_exit=False)
-        options = {"tracer_provider": provider, "traces_sample_rate": 0.5}
+        options = {"tracer_provider": provider, "traces_sample_rate": 1.0}
     with capture(**options) as sent:
         for _ in ids:
             with bridge.start_span("head", parent=None):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -159,7 +158,7 @@ class ErrorCapture:
 
     def _is_sampled(self) -> bool:
         rate = self._options.sample_rate
-        return rate >= 1.0 or random.random() < rate
+        return rate >= 1.0 or sources.chance() < rate
 
     def _envelopes(
         self, event: Payload, link: TraceLink, attachments: Sequence[Attachment], *, root_is_open: bool

@@ -92,6 +92,13 @@ class SpanSink:
             for segment in self.open_segments.all():
                 segment.send_waiting()
 
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until everything recorded so far was sent, at most `timeout` seconds; `False` if it was not."""
+        with guard("client", "flushing failed"):
+            self.send_waiting()
+            return self._sender.flush(self._options.shutdown_timeout if timeout is None else timeout)
+        return False
+
     def count_started(self) -> None:
         """Bring the count of started spans up to date."""
         for segment in self.open_segments.all():

@@ -79,7 +79,7 @@ class PropagationContext:
         """The trace id, made when first asked for."""
         with self._lock:
             if self._trace_id is None:
-                self._trace_id = sources.current.trace_id()
+                self._trace_id = sources.current.ids.generate_trace_id()
             return self._trace_id
 
     @property
@@ -87,7 +87,7 @@ class PropagationContext:
         """A span id for headers and events outside of any span; never the upstream's."""
         with self._lock:
             if self._span_id is None:
-                self._span_id = sources.current.span_id()
+                self._span_id = sources.current.ids.generate_span_id()
             return self._span_id
 
     def adopt(self, new_trace_id: Callable[[], int]) -> int:

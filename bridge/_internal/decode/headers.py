@@ -156,7 +156,7 @@ def explain_tracestate(headers: Mapping[str, str]) -> Explained:
     members = parse_tracestate(value)
     facts = [fact for key, text in members for fact in _member_facts(key, text)]
     problems = [
-        malformed(TRACESTATE, f"{fact.name}={fact.value} is malformed.", "Receivers ignore that part.")
+        malformed(TRACESTATE, f"{fact.name}={fact.value} is malformed.", "Receivers ignore it.")
         for fact in facts
         if not fact.well_formed
     ]
@@ -189,9 +189,9 @@ def _sentry_meanings(value: str) -> Meanings:
         return {}
     rate = "" if state.sample_rate is None else f": {share(state.sample_rate)}"
     return {
-        "s": (f"Sentry's decision: {DECISIONS[state.sampled]}", state.sampled is not None),
-        "r": (f"the rate of that decision{rate}", state.sample_rate is not None),
-        "n": (_SAMPLE_RAND, state.sample_rand is not None),
+        "s": (f"Sentry's decision: {DECISIONS[state.sampled]}", True),
+        "r": (f"the rate of that decision{rate}", True),
+        "n": (_SAMPLE_RAND, True),
     }
 
 

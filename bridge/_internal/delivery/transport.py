@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -24,6 +23,7 @@ from bridge._internal.delivery.shipment import Shipment, compression_for
 from bridge._internal.forking import reset_in_children
 from bridge._internal.guard import guard
 from bridge._internal.local import in_untraced_context
+from bridge._internal.sources import chance
 from bridge._internal.version import USER_AGENT
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Retries:
     longest_wait_s: float = 5.0
     total_s: float = 30.0
 
-    def waits(self, clock: Callable[[], float], chance: Callable[[], float] = random.random) -> Iterator[float]:
+    def waits(self, clock: Callable[[], float], chance: Callable[[], float] = chance) -> Iterator[float]:
         """Yield how long to wait before each further attempt, until there is to be none."""
         give_up_at = clock() + self.total_s
         for retry in range(self.attempts - 1):

@@ -1,7 +1,7 @@
 """AdoptedSpan: a span of another SDK provider that is part of one of our segments.
 
 What `SentrySpanProcessor` notes on the live span stands here, each name with the prefix `_bridge_`: the segment and the
-scopes, the parent, and for a local root the `AdoptedSpan` that its segment has as root.
+scopes, the parent, for a local root the `AdoptedSpan` that its segment has as root, and whether the span was taken.
 """
 
 from __future__ import annotations
@@ -120,6 +120,7 @@ class _Notes(SegmentMember, Protocol):
     _bridge_segment_parent: SegmentParent | None
     _bridge_root: AdoptedSpan
     _bridge_note_own_scope: Callable[[ScopeData], None]
+    _bridge_is_taken: bool
 
 
 def note_membership(span: SdkSpan, segment: Segment, scopes: Scopes | None, above: SegmentParent | None) -> None:
@@ -161,6 +162,14 @@ def note_dropped(span: trace_api.Span, scopes: Scopes | None, above: SegmentPare
 def was_dropped(span: trace_api.Span) -> bool:
     """Whether a span is one that its adopted provider dropped."""
     return getattr(span, "_bridge_was_dropped", False)
+
+
+def note_taken(span: SdkSpan) -> bool:
+    """Note on a span that has ended that its segment takes it; `False` if it did already."""
+    notes = cast("_Notes", span)
+    is_first = not getattr(span, "_bridge_is_taken", False)
+    notes._bridge_is_taken = True
+    return is_first
 
 
 def adopted_root(span: SdkSpan) -> AdoptedSpan | None:

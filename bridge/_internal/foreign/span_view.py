@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
+from bridge._internal.tracing.segment import segment_of
 from bridge._internal.tracing.span import OP_ATTRIBUTE, Span, status_of
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ class SpanView(Span):
 
     @property
     def sampled(self) -> Sampled:
-        """Whether the span's own provider sampled it."""
-        return bool(self.get_span_context().trace_flags.sampled)
+        """Sentry's decision; for a span that is not Sentry's, whether its own provider sampled it."""
+        segment = segment_of(self._span)
+        return bool(self.get_span_context().trace_flags.sampled) if segment is None else segment.sampled
 
     @property
     def parent_span_id(self) -> str | None:

@@ -91,6 +91,12 @@ class SentryPropagator(TextMapPropagator):
         return self._options or active.options() or _DEFAULTS
 
     @property
+    def _decides_twice(self) -> bool:
+        if self._options is not None:
+            return self._options.decides_twice
+        return active.client is not None and active.client.decides_twice
+
+    @property
     def fields(self) -> set[str]:
         """The headers that `inject` may write."""
         return {SENTRY_TRACE, BAGGAGE} | set(self.wrapped.fields)
@@ -222,7 +228,7 @@ class SentryPropagator(TextMapPropagator):
             return _forked(without_span(extracted), None, around, link=_sender(header, w3c))
         if not may_continue(dsc.get("org_id"), options.effective_org_id, options.strict_trace_continuation):
             return _forked(without_span(extracted), None, around)
-        remote = _remote_span(header, dsc, w3c, decides_twice=options.decides_twice)
+        remote = _remote_span(header, dsc, w3c, decides_twice=self._decides_twice)
         if from_nothing and active.guest is not None and _is_continued_by(context_api.get_current(), remote):
             return _with_what_is_active(extracted)
         return _forked(extracted, remote, around)

@@ -1,19 +1,28 @@
-"""Following: what the decision of another OpenTelemetry sampler means for Sentry, and two decisions side by side."""
+"""Another OpenTelemetry sampler: what its decision means for Sentry, or Sentry's own among what it records."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
 from opentelemetry.sdk.trace.sampling import ParentBased, StaticSampler, TraceIdRatioBased
 
 from bridge._internal.otel_private import root_sampler
 from bridge._internal.sampling.decision import Decision
-from bridge._internal.sampling.sampler import randomness_of
-from bridge._internal.wire.sample_rand import backfill_sample_rand, format_sample_rand
+from bridge._internal.sampling.sampler import SentrySampler, decide_by_rate, randomness_of
+from bridge._internal.wire.sample_rand import (
+    RANDOM_BITS,
+    agreeing_sample_rand,
+    backfill_sample_rand,
+    format_sample_rand,
+    sample_rand_from_random_bits,
+)
 from bridge._internal.wire.tracestate import (
     OTEL_MEMBER,
     SENTRY_MEMBER,
+    is_kept,
     parse_ot_member,
     parse_sentry_member,
     rate_for_threshold,
@@ -25,8 +34,10 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
     from opentelemetry.trace.span import TraceState
 
+    from bridge._internal.sampling.sampler import SpanStart
     from bridge._internal.sampling.upstream import Upstream
 
+_SPARE_BITS = 64 - RANDOM_BITS
 _STATIC_RATES = {"AlwaysOnSampler": 1.0, "AlwaysOffSampler": 0.0}
 
 
@@ -97,12 +108,88 @@ def decision_from_result(
 
 def independent_decisions(ours: Decision, result: SamplingResult) -> Decision:
     """Return two decisions: Sentry's, and another sampler's on what OpenTelemetry records and flags."""
-    return Decision(
+    return _beside(
+        ours,
+        flag=result.decision is OtelDecision.RECORD_AND_SAMPLE,
+        record=ours.sampled is True or result.decision is not OtelDecision.DROP,
+        trace_state=result.trace_state,
+    )
+
+
+def _beside(ours: Decision, *, flag: bool, record: bool, trace_state: TraceState | None) -> Decision:
+    both = Decision(
         ours.sampled,
         ours.sample_rand,
         ours.sample_rate,
         overrides=ours.overrides,
-        record=ours.sampled is True or result.decision is not OtelDecision.DROP,
-        flag=result.decision is OtelDecision.RECORD_AND_SAMPLE,
-        trace_state=result.trace_state,
+        record=record,
+        flag=flag,
+        trace_state=trace_state,
     )
+    both.lowered = ours.lowered
+    return both
+
+
+def is_sentrys(sampler: Sampler | None) -> bool:
+    """Whether it is Sentry's sampler that decides about heads, by itself or as the root of a `ParentBased`."""
+    return isinstance(sampler, SentrySampler) or (
+        isinstance(sampler, ParentBased) and is_sentrys(root_sampler(sampler))
+    )
+
+
+def has_decided_for_sentry(sampler: Sampler | None, trace_state: TraceState, upstream: Upstream | None) -> bool:
+    """Whether a recorded span's own sampler was Sentry's: it is that, or it wrote our member of the trace state."""
+    if is_sentrys(sampler):
+        return True
+    before = None if upstream is None else upstream.trace_state
+    written = trace_state.get(SENTRY_MEMBER)
+    return written is not None and (before is None or before.get(SENTRY_MEMBER) != written)
+
+
+def decision_among_recorded(
+    ours: SentrySampler, start: SpanStart, *, sampler: Sampler | None, flag: bool, trace_state: TraceState
+) -> Decision:
+    """Return Sentry's decision for a root that another sampler let be recorded, beside OpenTelemetry's `flag`."""
+    recorded = _recorded_by(sampler, start, trace_state)
+    by_rate = decide_by_rate if recorded is None else partial(_decide_among, recorded)
+    return _beside(ours.decide(start, by_rate), flag=flag, record=True, trace_state=trace_state)
+
+
+class _Recorded(NamedTuple):
+    """Which traces another sampler records: those that OpenTelemetry's rule keeps at `ratio`, going by `bits`.
+
+    So the ones that the rule keeps at a part of `ratio` are that part of them, and the same for each trace.
+    """
+
+    ratio: float
+    bits: int
+
+
+def _recorded_by(sampler: Sampler | None, start: SpanStart, trace_state: TraceState) -> _Recorded | None:
+    """Return what a sampler records; `None` where Sentry decides as it does on our own provider.
+
+    That is where everything is recorded, and in a trace that was continued, of which the upstream's numbers tell.
+    OpenTelemetry's consistent samplers go by its rule. `TraceIdRatioBased` keeps the low ids, and by 64 bits. What
+    another sampler goes by is not known: then it is by bits that have nothing to do with it.
+    """
+    upstream, trace_id = start.upstream, start.trace_id
+    random = randomness_of(trace_id, upstream)
+    if random.is_given or (upstream is not None and isinstance(sampler, ParentBased)):
+        return None
+    threshold = parse_ot_member(trace_state.get(OTEL_MEMBER) or "").threshold
+    if threshold is not None and (upstream is None or upstream.ot is None or upstream.ot.threshold != threshold):
+        return _Recorded(rate_for_threshold(threshold), random.bits)
+    ratio = sampler_rate(sampler, at_head=True)
+    if ratio in (0.0, 1.0):
+        return None
+    if ratio is not None:
+        return _Recorded(ratio, (1 << RANDOM_BITS) - 1 - ((trace_id & TraceIdRatioBased.TRACE_ID_LIMIT) >> _SPARE_BITS))
+    digest = hashlib.blake2b(trace_id.to_bytes(16, "big"), digest_size=RANDOM_BITS // 8).digest()
+    return _Recorded(1.0, int.from_bytes(digest, "big"))
+
+
+def _decide_among(recorded: _Recorded, trace_id: int, rate: float, upstream: Upstream | None) -> Decision:
+    share = rate if recorded.ratio == 1.0 else float(f"{recorded.ratio * rate:.9g}")
+    sampled = rate >= 1.0 or is_kept(recorded.bits, share)
+    rand = format_sample_rand(sample_rand_from_random_bits(recorded.bits))
+    return Decision(sampled, agreeing_sample_rand(rand, sampled, share), share, overrides=True)

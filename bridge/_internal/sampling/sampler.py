@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from opentelemetry import trace as trace_api
 from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
 from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 
+from bridge._internal import active
 from bridge._internal.guard import report_fault
 from bridge._internal.sampling.decision import Decision, trace_state_for
 from bridge._internal.sampling.upstream import Sampled, Upstream, upstream_of
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from opentelemetry.util import types
 
     from bridge._internal.init_options import TracesSampler
+
+DecideByRate: TypeAlias = "Callable[[int, float, Upstream | None], Decision]"
+"""What decides at a rate, for a trace id and what the upstream said."""
 
 _RANDOM_MASK = (1 << RANDOM_BITS) - 1
 _SIX_DECIMALS = 1_000_000
@@ -163,10 +167,11 @@ def _upstream_decision(trace_id: int, upstream: Upstream, *, record: bool | None
 class SentrySampler(Sampler):
     """Decides for local roots: explicit `sampled=`, then `traces_sampler`, then the parent's decision, then the rate.
 
-    With neither rate nor sampler, tracing is off: nothing is recorded and a decision from upstream is kept as it is.
-    A `traces_sampler` that raises or returns something else than a bool or a number in [0, 1] is logged once, and the
-    next rule decides. Always `sample_rand < sample_rate <=> sampled`. `lowering` gives a factor in (0, 1] by which the
-    rate of heads is lowered at the moment.
+    With neither rate nor sampler it goes by those of the active client (`follows_client`). Where there are none either,
+    tracing is off: nothing is recorded and a decision from upstream is kept as it is. A `traces_sampler` that raises or
+    returns something else than a bool or a number in [0, 1] is logged once, and the next rule decides. Always
+    `sample_rand < sample_rate <=> sampled`. `lowering` gives a factor in (0, 1] by which the rate of heads is lowered
+    at the moment.
     """
 
     def __init__(
@@ -175,10 +180,14 @@ class SentrySampler(Sampler):
         traces_sampler: TracesSampler | None = None,
         *,
         lowering: Callable[[], float] | None = None,
+        follows_client: bool = True,
     ) -> None:
         self.traces_sample_rate = traces_sample_rate
         self.traces_sampler = traces_sampler
         self._lowering = lowering
+        self._follows_client = follows_client and not self.enabled
+        # Whether nothing is asked about a head but its trace id.
+        self.is_rate_alone = traces_sampler is None and not self._follows_client
 
     @property
     def enabled(self) -> bool:
@@ -194,31 +203,35 @@ class SentrySampler(Sampler):
             return HeadDecision(is_kept(trace_id & _RANDOM_MASK, rate), trace_id, rate)
         return self._decide_by_rate(trace_id, rate, None)
 
-    def decide(self, start: SpanStart) -> Decision:
-        """Return the decision for a local root."""
+    def decide(self, start: SpanStart, by_rate: DecideByRate = decide_by_rate) -> Decision:
+        """Return the decision for a local root; `by_rate` is asked where it is a rate that decides."""
         upstream = start.upstream
         parent_sampled = None if upstream is None else upstream.sampled
+        if self._follows_client and active.client is not None:
+            return active.client.sampler.decide(start, by_rate)
         if not self.enabled:
             if upstream is not None:
                 return _upstream_decision(start.trace_id, upstream, record=False)
             return Decision(None, sample_rand_for(start.trace_id, None), record=False)
         if start.sampled is not None:
-            return decide_by_rate(start.trace_id, 1.0 if start.sampled else 0.0, upstream)
+            return by_rate(start.trace_id, 1.0 if start.sampled else 0.0, upstream)
         if self.traces_sampler is not None:
             rate = self._ask_traces_sampler(self.traces_sampler, start)
             if rate is not None:
-                return self._decide_by_rate(start.trace_id, rate, upstream)
+                return self._decide_by_rate(start.trace_id, rate, upstream, by_rate)
         if upstream is not None and parent_sampled is not None:
             return _upstream_decision(start.trace_id, upstream)
-        return self._decide_by_rate(start.trace_id, self.traces_sample_rate or 0.0, upstream)
+        return self._decide_by_rate(start.trace_id, self.traces_sample_rate or 0.0, upstream, by_rate)
 
-    def _decide_by_rate(self, trace_id: int, rate: float, upstream: Upstream | None) -> Decision:
+    def _decide_by_rate(
+        self, trace_id: int, rate: float, upstream: Upstream | None, by_rate: DecideByRate = decide_by_rate
+    ) -> Decision:
         factor = 1.0 if self._lowering is None or upstream is not None else self._lowering()
         if factor >= 1.0:
-            return decide_by_rate(trace_id, rate, upstream)
-        decision = decide_by_rate(trace_id, lowered_rate(rate, factor), upstream)
+            return by_rate(trace_id, rate, upstream)
+        decision = by_rate(trace_id, lowered_rate(rate, factor), upstream)
         if not decision.sampled:
-            decision.lowered = decide_by_rate(trace_id, rate, upstream).sampled is True
+            decision.lowered = by_rate(trace_id, rate, upstream).sampled is True
         return decision
 
     @staticmethod

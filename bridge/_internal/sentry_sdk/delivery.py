@@ -71,6 +71,14 @@ class SentrySdkSink:
         """Count spans that were started sampled."""
         self._client.sender.outcomes.spans_started(quantity)
 
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until everything recorded so far was handed to sentry-sdk, and that has sent it."""
+        seconds = self._client.options.shutdown_timeout if timeout is None else timeout
+        self._client.sink.send_waiting()
+        flushed = self.worker.flush(seconds)
+        private.main_client().flush(timeout=seconds)
+        return flushed
+
     def segment_started(self, segment: Segment) -> None:
         """Note who started a root, and start its profile."""
         self._client.sink.open_segments.add(segment)

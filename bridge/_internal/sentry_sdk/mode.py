@@ -13,10 +13,8 @@ from opentelemetry import context as context_api
 from bridge._internal import active
 from bridge._internal.context import scope as scopes_of
 from bridge._internal.dsn import Dsn
-from bridge._internal.foreign.span_processor import SentrySpanProcessor
+from bridge._internal.foreign.span_processor import sentry_processors
 from bridge._internal.guard import guard
-from bridge._internal.install import samplers_for
-from bridge._internal.otel_private import span_processors
 from bridge._internal.sentry_sdk import active_span, capture, folding, private, setup, tracing, variables, wire
 from bridge._internal.sentry_sdk.decision import sampler_by_sentry_sdk
 from bridge._internal.sentry_sdk.delivery import SentrySdkSink
@@ -35,7 +33,10 @@ if TYPE_CHECKING:
 
     from bridge._internal.client import Client
     from bridge._internal.context.scope import ScopeData
+    from bridge._internal.foreign.span_processor import SentrySpanProcessor
     from bridge._internal.options import Options
+    from bridge._internal.sampling.sampler import SentrySampler
+    from bridge._internal.tracing.segment import SegmentSink
 
 logger = logging.getLogger("bridge.sentry_sdk")
 
@@ -136,16 +137,23 @@ class Together:
         """Go by the options of the sentry-sdk client that there is now."""
         self.setup.forget()
         options = self.client.options = self.setup.options_of(private.main_client())
-        provider = self.client.tracer_provider
+        if self.setup.decides:
+            self._configure_provider(options, sampler_by_sentry_sdk(), self.sink, decides_beside=True)
+        else:
+            beside = self.setup.own.decides_twice
+            self._configure_provider(options, self.client.sampler, self.sink, decides_beside=beside)
+
+    def _configure_provider(
+        self, options: Options, ours: SentrySampler, sink: SegmentSink | None, *, decides_beside: bool
+    ) -> None:
+        provider, given = self.client.tracer_provider, self.setup.own.sampler
         if not isinstance(provider, TracerProvider):
             for processor in _own_processors(provider):
-                processor.serve(options, self.sink)
-            return
-        sampler, beside = samplers_for(self.setup.own, self.client.sender.backpressure.factor)
-        if self.setup.decides:
-            ours = sampler_by_sentry_sdk()
-            sampler, beside = (ours, None) if self.setup.own.sampler is None else (self.setup.own.sampler, ours)
-        provider.configure(options, sampler, self.sink, beside)
+                processor.serve(options, sink, ours)
+        elif given is None:
+            provider.configure(options, ours, sink)
+        else:
+            provider.configure(options, given, sink, ours if decides_beside else None)
 
     def end(self, timeout: float) -> None:
         """Give the seams back, and what is recorded to sentry-sdk."""
@@ -164,13 +172,7 @@ class Together:
 
     def _give_provider_back(self) -> None:
         own, sink = self.setup.own, self.client.sink if self.client.sender.sends else None
-        provider = self.client.tracer_provider
-        if isinstance(provider, TracerProvider):
-            sampler, beside = samplers_for(own, self.client.sender.backpressure.factor)
-            provider.configure(own, sampler, sink, beside)
-        else:
-            for processor in _own_processors(provider):
-                processor.serve(own, sink)
+        self._configure_provider(own, self.client.sampler, sink, decides_beside=own.decides_twice)
 
     # What the core asks.
 
@@ -220,13 +222,11 @@ class Together:
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything recorded so far was handed to sentry-sdk, and that has sent it."""
-        flushed = self.sink.worker.flush(timeout)
-        private.main_client().flush(timeout=timeout)
-        return flushed
+        return self.sink.flush(timeout)
 
 
 def _own_processors(provider: Any) -> list[SentrySpanProcessor]:
-    return [found for found in span_processors(provider) if isinstance(found, SentrySpanProcessor)]
+    return [found for found in sentry_processors(provider) if not found.serves_active]
 
 
 def _flush_first(wrapped: Any, sdk: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -11,6 +11,8 @@ from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator as SdkRandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision as OtelDecision
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanContext, SpanKind, TraceFlags
 
@@ -31,6 +33,7 @@ from bridge._internal.otel_private import (
 from bridge._internal.sampling.foreign_sampler import decision_from_result, independent_decisions
 from bridge._internal.sampling.sampler import SentrySampler, SpanStart
 from bridge._internal.sampling.upstream import RemoteSpan, upstream_of
+from bridge._internal.sources import RandomIds
 from bridge._internal.tracing.block_error import record_block_error_as_otel
 from bridge._internal.tracing.decorator import decorate
 from bridge._internal.tracing.light_spans import NO_OP, NoOpSpan, UnsampledSpan
@@ -45,7 +48,6 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import SpanProcessor
-    from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
     from opentelemetry.trace.span import TraceState
     from opentelemetry.util import types
@@ -57,6 +59,10 @@ if TYPE_CHECKING:
     from bridge._internal.tracing.segment_parent import SegmentParent
 
 F = TypeVar("F")
+
+
+class RandomIdGenerator(RandomIds, IdGenerator):
+    """Makes random ids; unlike those of the SDK's generator they do not come from the program's own `random`."""
 
 
 class TracerProvider(SdkTracerProvider):
@@ -81,6 +87,8 @@ class TracerProvider(SdkTracerProvider):
         self.options = options or Options()
         self.sink = sink
         super().__init__(sampler or SentrySampler(), *args, **kwargs)
+        if type(self.id_generator) is SdkRandomIdGenerator:
+            self.id_generator = RandomIdGenerator()  # type: ignore[assignment]  # typed by what the SDK assigns
 
     def configure(
         self,
@@ -99,6 +107,20 @@ class TracerProvider(SdkTracerProvider):
         """Add a processor; it gets every recorded span, as in OpenTelemetry."""
         super().add_span_processor(span_processor)
         self.has_processors = True
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Have every processor send what it has, and what waits for Sentry sent; `False` if that took too long."""
+        deadline = time_ns() + timeout_millis * 1_000_000
+        flushed = super().force_flush(timeout_millis)
+        if self.sink is None:
+            return flushed
+        return self.sink.flush(max(0, deadline - time_ns()) / 1e9) and flushed
+
+    def shutdown(self) -> None:
+        """Shut the processors down, and have sent what waits for Sentry."""
+        super().shutdown()
+        if self.sink is not None:
+            self.sink.flush()
 
     def get_tracer(
         self,
@@ -221,12 +243,7 @@ class Tracer(SdkTracer):
                     span = RecordingSpan(self, segment, name, kind, attributes, parent, scopes)
                     if op is not None or source is not None:
                         span.set_attributes(with_op_and_source(None, op, source) or {})
-            elif (
-                is_plain
-                and parent is None
-                and sampled is None
-                and getattr(provider.sampler, "traces_sampler", 0) is None
-            ):
+            elif is_plain and parent is None and sampled is None and sampler.is_rate_alone:
                 span = self._start_head(
                     name, kind, with_op_and_source(attributes, op, source), parent_context, is_current=context is None
                 )

@@ -71,6 +71,9 @@ class SegmentSink(Protocol):
     def root_not_sampled(self, decision: Decision) -> None:
         """A local root was decided against."""
 
+    def flush(self, timeout: float | None = None) -> bool:
+        """Everything recorded so far is to be sent, within `timeout` seconds; returns whether it was."""
+
 
 class SegmentRoot(Protocol):
     """What is read of a local root while it is open, whether it is sampled or not."""

@@ -11,7 +11,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from bridge._internal.console.problem import ERROR, WARNING
 from bridge._internal.doctor.checks.check import Symptom, check, full_name
-from bridge._internal.foreign.span_processor import SentrySpanProcessor
+from bridge._internal.foreign.span_processor import sentry_processors
 from bridge._internal.otel_private import is_shut_down_at_exit, span_processors, tracers
 from bridge._internal.propagation.propagator import SentryPropagator
 
@@ -69,7 +69,7 @@ def provider_idle(live: LiveSetup) -> Iterator[Symptom]:
 def processor_missing(live: LiveSetup) -> Iterator[Symptom]:
     """`SentrySpanProcessor` is no longer on the adopted provider, whose spans do not reach Sentry."""
     provider = live.adopted_provider
-    if provider is None or any(isinstance(one, SentrySpanProcessor) for one in live.processors):
+    if provider is None or sentry_processors(provider):
         return
     yield Symptom(
         f"SentrySpanProcessor is not on {full_name(provider)}.",
@@ -80,14 +80,14 @@ def processor_missing(live: LiveSetup) -> Iterator[Symptom]:
     )
 
 
-@check("processor-twice", ERROR, fix="Do not add SentrySpanProcessor yourself: init() adds it if it is missing.")
+@check("processor-twice", WARNING, fix="Do not add SentrySpanProcessor yourself: init() adds it if it is missing.")
 def processor_twice(live: LiveSetup) -> Iterator[Symptom]:
     """An adopted provider has more than one `SentrySpanProcessor`."""
-    count = sum(isinstance(one, SentrySpanProcessor) for one in live.processors)
-    if live.adopted_provider is not None and count > 1:
+    count = len(sentry_processors(live.adopted_provider))
+    if count > 1:
         yield Symptom(
             f"There are {count} SentrySpanProcessors on {full_name(live.adopted_provider)}.",
-            f"Each span is sent {count} times.",
+            "Each span is sent once, by the first that is told of it: a filter around another one has no effect.",
         )
 
 

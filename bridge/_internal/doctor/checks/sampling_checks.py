@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from opentelemetry.sdk.trace.sampling import ParentBased
+
 from bridge._internal.console.problem import INFO, WARNING
 from bridge._internal.doctor.checks.check import Symptom, check
-from bridge._internal.otel_private import sdk_provider
-from bridge._internal.sampling.foreign_sampler import sampler_rate
+from bridge._internal.otel_private import root_sampler, sdk_provider
+from bridge._internal.sampling.foreign_sampler import is_sentrys, sampler_rate
 from bridge._internal.sampling.sampler import SentrySampler
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.sampling import Sampler
 
     from bridge._internal.doctor.live import LiveSetup
+    from bridge._internal.options import Options
 
 _OPTIONS_FOR_SPANS = (
     "tracer_provider",
@@ -75,31 +78,39 @@ def errors_off(live: LiveSetup) -> Iterator[Symptom]:
 @check(
     "rate-not-in-force",
     WARNING,
-    fix="Give the provider that rate (TracerProvider(sampler=...)), or let init() create the provider.",
+    fix="Have the provider record everything (TracerProvider(sampler=ALWAYS_ON)), or let init() create the provider.",
 )
 def rate_not_in_force(live: LiveSetup) -> Iterator[Symptom]:
-    """The sampler of the adopted provider decides, but `init` was given another rate or sampler."""
+    """The sampler of the adopted provider leaves Sentry's rate only a part of the traces to decide about, or none."""
     provider, options = sdk_provider(live.adopted_provider), live.options
     if provider is None or not options.tracing_enabled:
         return
     sampler = getattr(provider, "sampler", None)
     name = "an unknown sampler" if sampler is None else sampler.get_description()
-    why = f"A provider that existed before init() decides by its own sampler ({name})."
-    for option in ("traces_sampler", "sampler"):
+    why = f"A provider that existed before init() records by its own sampler ({name})."
+    if options.sampler is not None and options.sampler is not sampler:
+        yield Symptom("sampler is never asked.", why)
+    if not options.decides_for_sentry:
+        return
+    if is_sentrys(sampler):
+        yield from _other_rate(sampler, options, why)
+        return
+    ratio = sampler_rate(sampler, at_head=True)
+    if ratio is None:
+        yield Symptom("Sentry gets no more than what another sampler records, regardless of its own rate.", why)
+    elif ratio < 1.0:
+        yield Symptom(f"Sentry's rate is a share of the {ratio * 100:g} % of the traces that are recorded.", why)
+
+
+def _other_rate(sampler: Sampler | None, options: Options, why: str) -> Iterator[Symptom]:
+    while isinstance(sampler, ParentBased):
+        sampler = root_sampler(sampler)
+    if not isinstance(sampler, SentrySampler) or not sampler.enabled:
+        return
+    for option in ("traces_sample_rate", "traces_sampler"):
         given = getattr(options, option)
-        if given is not None and given is not sampler and getattr(sampler, option, None) is not given:
-            yield Symptom(f"{option} is never asked.", why)
-    rate, actual = options.traces_sample_rate, _rate_of(sampler)
-    # A rate of 1.0 only turns tracing on, and leaves the choice to the provider's sampler, unless that keeps nothing.
-    if rate is not None and rate != actual and (rate != 1.0 or actual == 0.0):
-        keeps = "" if actual is None else f" It keeps {actual * 100:g} % of the traces."
-        yield Symptom(f"traces_sample_rate={rate:g} does not decide.", why + keeps)
-
-
-def _rate_of(sampler: Sampler | None) -> float | None:
-    if isinstance(sampler, SentrySampler):
-        return None if sampler.traces_sampler is not None else sampler.traces_sample_rate or 0.0
-    return sampler_rate(sampler, at_head=True)
+        if given is not None and given != getattr(sampler, option):
+            yield Symptom(f"{option}={given!r} is never asked.", why)
 
 
 @check(
