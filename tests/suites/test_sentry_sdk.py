@@ -32,7 +32,10 @@ CHOSEN = (
     "tests/tracing/test_span_origin.py",
 )
 """What touches spans, scopes, decisions and headers; the rest takes an hour, or services that are not here."""
-NEEDED = ("pytest-localserver", "pytest-forked", "py", "jsonschema", "jsonschema-specifications", "referencing", "rpds-py")
+NEEDED = (
+    *("pytest-localserver", "pytest-forked", "py"),
+    *("jsonschema", "jsonschema-specifications", "referencing", "rpds-py", "attrs"),
+)
 NAMED_EXCEPTIONS: dict[str, str] = {}
 """Tests that pass without the bridge and cannot with it: test id -> why."""
 
@@ -41,7 +44,7 @@ def helpers() -> Path:
     """Return a folder of what the suite imports, which nothing else may lean on."""
     folder = FOLDER / "suites" / "sentry-sdk-helpers"
     if not folder.exists():
-        pip("install", "--target", str(folder), *NEEDED, "attrs")
+        pip("install", "--target", str(folder), *NEEDED)
     return folder
 
 
