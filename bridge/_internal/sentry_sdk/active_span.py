@@ -98,25 +98,31 @@ def _is_current(scope: Scope) -> bool:
     return private.variable("_current_scope").get() is scope
 
 
-def _slot() -> ActiveSpan | None:
-    found = vars(Scope)["_span"]
-    return found if isinstance(found, ActiveSpan) else None
+_slot: ActiveSpan | None = None  # the view, while it is in the place of the slot
 
 
 def take() -> None:
     """Put the view in the place of the slot."""
-    if _slot() is None:
-        type.__setattr__(Scope, "_span", ActiveSpan(vars(Scope)["_span"]))
+    global _slot
+    if _slot is None:
+        _slot = ActiveSpan(vars(Scope)["_span"])
+        type.__setattr__(Scope, "_span", _slot)
 
 
 def is_taken() -> bool:
-    """Whether the view is in the place of the slot."""
-    return _slot() is not None
+    """Whether the view was put in the place of the slot."""
+    return _slot is not None
+
+
+def is_lost() -> bool:
+    """Whether other code has put another thing there since."""
+    return _slot is not None and vars(Scope)["_span"] is not _slot
 
 
 def give_back() -> None:
     """Put the slot back; what is on the scopes that there are becomes what sentry-sdk itself would have written."""
-    slot = _slot()
+    global _slot
+    slot, _slot = _slot, None
     if slot is None:
         return
     now = private.variable("_current_scope").get()
@@ -131,14 +137,14 @@ def give_back() -> None:
 
 def take_as_it_is(scope: Scope) -> None:
     """Take a scope that becomes the first current one: what is active stays so."""
-    slot = _slot()
+    slot = _slot
     if slot is not None:
         slot.member.__set__(scope, Known(None))
 
 
 def settle(scope: Scope) -> None:
     """Let the span that was put on a scope be active, as the scope has just become the current one."""
-    slot = _slot()
+    slot = _slot
     if slot is None:
         return
     value = slot.member.__get__(scope)

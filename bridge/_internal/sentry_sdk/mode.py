@@ -288,7 +288,7 @@ def lost_seams() -> list[str]:
     if together is None:
         return []
     lost = together.seams.lost()
-    if together.mode.name == WORLD and not active_span.is_taken():
+    if active_span.is_lost():
         lost.append("sentry_sdk.scope.Scope._span")
     return lost + variables.lost()
 
