@@ -61,6 +61,7 @@ EXPECTED: dict[str, set[str]] = {
         "_context",
     },
     "_internal/tracing/provider.py": {
+        "_context",
         "_links",
         "_record_end_metrics",
         "_record_exception",
@@ -184,7 +185,9 @@ def leaned_on(path: Path, root: Path = PACKAGE.parent) -> set[str]:
 def test_private_names_stand_where_they_are_expected() -> None:
     """One that is new, gone or in another module fails here: put it into `otel_private.py`, or correct the list."""
     known = names_of_opentelemetry()
-    found = {str(path.relative_to(PACKAGE)): leaned_on(path) for path in PACKAGE.rglob("*.py")}
+    # The private names in that room are sentry-sdk's, which has some of the same.
+    modules = [path for path in PACKAGE.rglob("*.py") if path.parent.name != "sentry_sdk"]
+    found = {str(path.relative_to(PACKAGE)): leaned_on(path) for path in modules}
     assert {module: names for module, names in found.items() if names} == {
         module: names & known for module, names in EXPECTED.items()
     }
