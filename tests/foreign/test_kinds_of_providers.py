@@ -13,7 +13,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import bridge
-from bridge._internal.otel_private import sdk_provider, span_processors
+from bridge._internal.otel_private import (
+    global_tracer_provider,
+    sdk_provider,
+    set_tracer_provider,
+    span_processors,
+)
 from bridge.otel import SentrySpanProcessor
 from bridge.otel import TracerProvider as BridgeProvider
 from bridge.testing import capture
@@ -115,18 +120,28 @@ def sent_by_an_init(provider: Any, **options: Any) -> list[str]:
     return [transaction["transaction"] for transaction in transactions]
 
 
+@pytest.fixture
+def no_global_provider() -> Iterator[None]:
+    """Start without a global provider, and put the one of before back."""
+    before = global_tracer_provider()
+    set_tracer_provider(None, fixed=False)
+    yield
+    set_tracer_provider(before, fixed=before is not None)
+
+
 @pytest.mark.parametrize("wrap", [Delegating, Slotted, OfMethods, of_a_closure, lambda behind: behind])
 @pytest.mark.parametrize(
     "make",
     [TracerProvider, lambda **given: TracerProvider(active_span_processor=ConcurrentMultiSpanProcessor(), **given)],
     ids=["in turn", "concurrent"],
 )
-def test_init_again_and_again(wrap: Callable[[TracerProvider], Any], make: Callable[..., TracerProvider]) -> None:
+def test_init_again_and_again(
+    no_global_provider: None, wrap: Callable[[TracerProvider], Any], make: Callable[..., TracerProvider]
+) -> None:
     """Each span is sent once however often init runs, to the client in force, and exporters get it once."""
     behind = make(shutdown_on_exit=False)
     exporter = exporting(behind)
     provider = wrap(behind)
-    trace.set_tracer_provider(provider)
     for times in range(1, 6):
         assert sent_by_an_init(provider) == ["root"], f"after init number {times}"
         assert len(exporter.get_finished_spans()) == 2 * times

@@ -161,7 +161,7 @@ def test_each_job_continues_the_trace_of_whoever_enqueued_it(run: Run) -> None:
         assert (ran.trace["trace_id"], ran.trace["parent_span_id"]) == (sent.trace_id, sent.span_id)
         assert dsc["trace_id"] == sent.trace_id
         if sent.dsc is None:
-            assert (dsc["sampled"], dsc["transaction"]) == ("true", f"run/{sent.task}")
+            assert (dsc["sampled"], dsc["transaction"]) == ("true", sent.task)
         elif sent.sampled is None:  # decided here, which is all that is added
             here = {"sampled": "true", "sample_rate": str(RATE), "sample_rand": dsc["sample_rand"]}
             assert dsc == {**sent.dsc, **here}
@@ -196,11 +196,11 @@ def test_what_a_job_would_send_on_is_what_it_got(run: Run) -> None:
 
 def test_spans_of_both_apis_and_tags_are_each_jobs_own(run: Run) -> None:
     """Spans are below the job that made them, and its order is its only tag."""
-    work = [("wrap", "run/shop.pack"), ("weigh", "wrap")]
-    ship = [("run/shop.pack", "run/shop.ship"), *work, ("apply_async/shop.pack", "run/shop.ship")]
-    charge = [("apply_async/shop.charge", "run/shop.charge")]
+    work = [("wrap", "shop.pack"), ("weigh", "wrap")]
+    ship = [("shop.pack", "shop.ship"), *work, ("shop.pack", "shop.ship")]
+    charge = [("shop.charge", "shop.charge")]
     for ran in run.executions():
-        name = ran.payload["transaction"].removeprefix("run/")
+        name = ran.payload["transaction"]
         again = ran.trace["data"].get("celery.retries")
         expected = {PACK: work, SHIP: ship, CHARGE: [] if again else charge, REFUSE: []}[name]
         assert ran.below == expected
@@ -217,10 +217,7 @@ def test_jobs_that_jobs_enqueue_and_second_attempts_are_below_the_job(run: Run) 
     """The parent is the span that published, in the same trace, with the same DSC."""
     executions = run.executions()
     published = {
-        span["span_id"]: ran
-        for ran in executions
-        for span in ran.payload["spans"]
-        if span["description"].startswith("apply_async/")
+        span["span_id"]: ran for ran in executions for span in ran.payload["spans"] if span.get("op") == "queue.publish"
     }
     followers = [
         ran for ran in executions if ran.task_id not in run.sent or ran.trace["data"].get("celery.retries") is not None
@@ -236,7 +233,7 @@ def test_jobs_that_jobs_enqueue_and_second_attempts_are_below_the_job(run: Run) 
 def test_an_error_is_sent_once_and_belongs_to_its_job(run: Run) -> None:
     """Of each job that failed, in a sampled trace or not; not of an attempt that is tried again."""
     failed = {sent.trace_id: sent for sent in run.sent.values() if sent.task == REFUSE}
-    roots = {ran.trace["trace_id"]: ran for ran in run.executions() if ran.payload["transaction"] == f"run/{REFUSE}"}
+    roots = {ran.trace["trace_id"]: ran for ran in run.executions() if ran.payload["transaction"] == REFUSE}
     events = run.events()
     assert Counter(event.trace["trace_id"] for event in events) == dict.fromkeys(failed, 1)
     for event in events:
@@ -307,7 +304,7 @@ def test_custom_headers_stay_and_sentrys_are_among_them(app: Celery) -> None:
     with instrumented() as sent:
         with bridge.start_span("request"):
             headers = app.tasks["look"].apply_async(headers={"x-tenant": "7"}).get(timeout=30)
-        assert sent.tree() == ["request", ["apply_async/look", ["run/look"]]]
+        assert sent.tree() == ["request", ["look", ["look"]]]
         publishing = sent.spans[1]
     assert headers["x-tenant"] == "7"
     assert headers["sentry-trace"] == f"{publishing['trace_id']}-{publishing['span_id']}-1"

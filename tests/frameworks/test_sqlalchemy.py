@@ -119,4 +119,4 @@ def test_comments_in_statements(sent: BridgeCapture) -> None:
     assert f"traceparent='00-{span['trace_id']}-{span['span_id']}-0" in statement
     assert "customer" not in statement
     assert "sentry-" not in statement
-    assert span["description"] == "SELECT 1"
+    assert span["description"] == "SELECT ?"

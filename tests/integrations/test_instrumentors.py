@@ -443,7 +443,7 @@ bridge.close()
         "['pending', 'pending', 'active', 'active', 'refused']",
         "threads carry the context already (option patch_threads)",
         "['active', 'active', 'active', 'active', 'refused']",
-        "[['SELECT 1']]",
+        "[['SELECT ?']]",
         "['active']",
     ]
     assert log == []

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.trace import StatusCode
+
+from bridge._internal.semantics.status import status
 from bridge._internal.tracing.span import ORIGIN_MANUAL
 
 if TYPE_CHECKING:
@@ -60,9 +63,11 @@ class SentSpan:
 
     @property
     def status(self) -> str | None:
-        """The error status; `None` if the span is ok."""
-        status = self.attributes.get("sentry.status.message", self.payload.get("status"))
-        return None if status == "ok" else status
+        """How it went wrong; `None` where it did not."""
+        word = self.payload.get("status")
+        if word == "error":  # all that a streamed span says; why is told from the same attributes
+            word = status(StatusCode.ERROR, self.attributes.get("sentry.status.message"), self.attributes)
+        return None if word == "ok" else word
 
     @property
     def started_s(self) -> float:

@@ -103,8 +103,7 @@ def _url(attributes: dict[str, Any], kind: SpanKind) -> None:
 
 def _db(attributes: dict[str, Any], kind: SpanKind) -> None:
     """Name the system as the Queries module does, and the command that PyMongo's instrumentation calls a statement."""
-    system = first_text(attributes, "db.system", "db.system.name")
-    attributes.setdefault("db.system", system)
+    system = attributes.setdefault("db.system", attributes.get("db.system.name"))
     if system == "mongodb":
         command = first_text(attributes, "db.query.text", "db.statement").partition(" ")[0]
         if command and "db.operation.name" not in attributes:

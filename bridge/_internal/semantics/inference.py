@@ -34,9 +34,9 @@ def infer(
 
     What was given explicitly wins, a custom name too.
     """
-    if not attributes and scope not in _OPS_OF_SCOPES and scope not in _GRAPHQL_SCOPES:
-        return Semantics(None, name, "custom")
     found = _inferred(name, kind, attributes, scope)
+    if not custom_name and _EXPLICIT.isdisjoint(attributes):
+        return found
     explicit_name = text(attributes.get("sentry.custom_span_name"))
     op = text(attributes.get("sentry.op")) or found.op
     if explicit_name or custom_name:
@@ -44,11 +44,14 @@ def infer(
     return Semantics(op, found.description, text(attributes.get("sentry.source")) or found.source)
 
 
+_EXPLICIT = frozenset({"sentry.op", "sentry.source", "sentry.custom_span_name"})
+
+
 def _inferred(name: str, kind: SpanKind, attributes: Mapping[str, Any], scope: str) -> Semantics:
-    rules = {_TRIGGERS[key] for key in _TRIGGERS.keys() & attributes.keys()}
+    rules = [number for key in attributes if (number := _TRIGGERS.get(key)) is not None]
     if scope in _GRAPHQL_SCOPES:
-        rules.add(_RULES.index(_graphql))
-    for number in sorted(rules):
+        rules.append(_RULES.index(_graphql))
+    for number in rules if len(rules) < 2 else sorted(set(rules)):
         found = _RULES[number](name, kind, attributes)
         if found is not None:
             return found
@@ -132,16 +135,10 @@ _COLLECTIONS = ("db.collection.name", "db.mongodb.collection", "db.sql.table", "
 
 def _db(name: str, kind: SpanKind, attributes: Mapping[str, Any]) -> Semantics | None:
     system = first_text(attributes, "db.system.name", "db.system")
-    if not system or str(attributes.get("sentry.op", "")).startswith("cache."):
+    if not system or text(attributes.get("sentry.op")).startswith("cache."):
         return None
-    return Semantics("db.redis" if system in _REDIS else "db", _query(name, system, attributes), "task")
-
-
-def _query(name: str, system: str, attributes: Mapping[str, Any]) -> str:
-    statement = query_text(attributes, system)
-    if statement:
-        return statement
-    return query_summary(attributes, system) or name
+    description = query_text(attributes, system) or query_summary(attributes, system) or name
+    return Semantics("db.redis" if system in _REDIS else "db", description, "task")
 
 
 def query_text(attributes: Mapping[str, Any], system: str) -> str:

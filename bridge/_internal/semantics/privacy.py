@@ -50,7 +50,8 @@ class Privacy:
         self, attributes: Mapping[str, Any], kind: SpanKind = SpanKind.INTERNAL, own: Collection[str] = ()
     ) -> dict[str, Any]:
         """Return attributes as they may leave; `own` are the names of those that the program set by hand."""
-        known = self._known_of_servers if is_of_server(kind, attributes) else self._known
+        of_server = kind is not SpanKind.CLIENT and is_of_server(kind, attributes)
+        known = self._known_of_servers if of_server else self._known
         cleaned: dict[str, Any] = {}
         for key, value in attributes.items():
             treatment: Any = known.get(key, _UNKNOWN)
@@ -62,10 +63,10 @@ class Privacy:
                 treated = treatment(value, attributes)
                 if treated is not WITHHELD:
                     cleaned[key] = treated
-            elif type(value) in _PLAIN:  # asking for an abstract class costs ten times as much
-                cleaned[key] = value
             elif type(value) is str:
                 cleaned[key] = self.text(value) if "=" in value or "://" in value else value
+            elif type(value) in _PLAIN:  # asking for an abstract class costs ten times as much
+                cleaned[key] = value
             else:
                 cleaned[key] = _each_text(value, self.text)
         return cleaned
@@ -77,10 +78,12 @@ class Privacy:
 
     def text(self, text: str) -> str:
         """Return a text that was collected (a name, a message, a value), without secrets in URLs and passwords."""
-        text = without_passwords(text)
-        if self._sends_all or "=" not in text:
+        has_url, has_parameter = "://" in text, "=" in text
+        if has_url:
+            text = without_passwords(text)
+        if not has_parameter or self._sends_all:
             return text
-        if "://" in text:
+        if has_url:
             text = without_secret_parameters(text, self._names.of_parameter)
         return without_password_parameters(text)
 
@@ -113,7 +116,9 @@ class Privacy:
         return _filter if self._names.of_attribute(key) else None
 
     def _statement(self, value: Any, attributes: Mapping[str, Any]) -> Any:
-        system = first_text(attributes, "db.system.name", "db.system")
+        system = attributes.get("db.system.name") or attributes.get("db.system") or ""
+        if type(value) is str:
+            return self.text(without_literals(value, system))
         return _each_text(value, lambda text: self.text(without_literals(text, system)))
 
     def _document(self, value: Any, attributes: Mapping[str, Any]) -> Any:

@@ -48,11 +48,16 @@ GRPC_CODES = {name.removesuffix("_error").upper(): code for code, name in enumer
 """gRPC's name of a status -> its number."""
 
 
+_HTTP_KEYS = ("http.response.status_code", "http.status_code")
+_NAMED_GRPC_KEYS = ("rpc.response.status_code", "rpc.connect_rpc.error_code")
+_CODES = frozenset({*_HTTP_KEYS, *_NAMED_GRPC_KEYS, "rpc.grpc.status_code"})
+
+
 def status(code: StatusCode, description: str | None, attributes: Mapping[str, Any]) -> str:
     """Return Sentry's status of a span."""
     if code is StatusCode.OK:
         return "ok"
-    from_codes = _status_of_codes(attributes)
+    from_codes = None if _CODES.isdisjoint(attributes) else _status_of_codes(attributes)
     if code is StatusCode.UNSET:
         return from_codes or "ok"
     if from_codes and from_codes != "ok":
@@ -78,7 +83,7 @@ def grpc_status_code(attributes: Mapping[str, Any]) -> int | None:
     code = integer(attributes.get("rpc.grpc.status_code"))
     if code is not None:
         return code
-    for key in ("rpc.response.status_code", "rpc.connect_rpc.error_code"):
+    for key in _NAMED_GRPC_KEYS:
         value = attributes.get(key)
         named = GRPC_CODES.get(text(value).upper())
         if named is not None:
@@ -100,7 +105,7 @@ def _status_of_http(code: int) -> str | None:
 
 def http_status_code(attributes: Mapping[str, Any]) -> int | None:
     """Return the HTTP status code by either convention."""
-    for key in ("http.response.status_code", "http.status_code"):
+    for key in _HTTP_KEYS:
         code = integer(attributes.get(key))
         if code is not None:
             return code

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opentelemetry import trace as trace_api
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.util import types
 
     from bridge._internal.context.scope import Scopes
@@ -25,6 +26,8 @@ class UnsampledSpan(LocalSpan, NonRecordingSpan):
     It keeps what it was started with, by reference, for the DSC's name and for `trace_propagation_targets`. Its ids are
     made on demand: most are never read, and they are most of its cost (benchmarks/spans.py).
     """
+
+    instrumentation_scope: InstrumentationScope | None = None
 
     def __init__(
         self,
