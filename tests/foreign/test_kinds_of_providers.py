@@ -277,3 +277,32 @@ def test_what_a_filter_keeps_to_itself_is_lost_and_counted() -> None:
         gc.collect()
         account = sent.client.accounting()
     assert (account.started, account.delivered, account.lost, account.pending) == (2, 1, {"buffer_overflow": 1}, 0)
+
+
+def test_a_get_tracer_of_the_provider_object_itself_is_given_back() -> None:
+    """A provider object with a `get_tracer` of its own has the same one after `close`; one without has none."""
+    for assigns in (True, False):
+        provider = TracerProvider(shutdown_on_exit=False)
+        own = TracerProvider.get_tracer.__get__(provider)
+        if assigns:
+            provider.get_tracer = own  # type: ignore[method-assign]  # as proxies do
+        for _ in range(2):
+            assert sent_by_an_init(provider) == ["root"]
+        bridge.close()
+        assert vars(provider).get("get_tracer") is (own if assigns else None)
+        provider.shutdown()
+
+
+def test_a_get_tracer_that_other_code_put_on_top_stays() -> None:
+    """What replaced it after `init` is not taken off by `close`."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    assert sent_by_an_init(provider) == ["root"]
+    before = provider.get_tracer
+
+    def patched(*args: Any, **kwargs: Any) -> trace.Tracer:
+        return before(*args, **kwargs)
+
+    provider.get_tracer = patched  # type: ignore[method-assign]  # as another agent does
+    bridge.close()
+    assert provider.get_tracer is patched
+    provider.shutdown()

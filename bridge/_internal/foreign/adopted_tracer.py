@@ -16,7 +16,7 @@ from bridge._internal.guard import guard
 from bridge._internal.otel_private import sdk_provider, tracers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from opentelemetry import trace as trace_api
     from opentelemetry.context import Context
@@ -61,23 +61,48 @@ def adopt_tracers(provider: object, processor: SentrySpanProcessor) -> None:
     maker: Any = sdk_provider(provider)
     for tracer in tracers(maker) or ():
         _adopt(tracer, processor)
-    get_tracer = maker.get_tracer
-
-    def get_adopted_tracer(*args: Any, **kwargs: Any) -> trace_api.Tracer:
-        tracer: trace_api.Tracer = get_tracer(*args, **kwargs)
-        _adopt(tracer, processor)
-        return tracer
-
-    maker.get_tracer = get_adopted_tracer
+    if not hasattr(maker, "__dict__"):
+        return  # what has slots alone keeps its method, and so tells nothing of dropped spans
+    _release_method(maker)
+    own = vars(maker).get("get_tracer")
+    vars(maker)["get_tracer"] = _AdoptingMethod(maker.get_tracer, own, processor)
 
 
 def release_tracers(provider: object) -> None:
     """Make the tracers of a provider its own again."""
     maker: Any = sdk_provider(provider)
-    vars(maker).pop("get_tracer", None)
+    if hasattr(maker, "__dict__"):
+        _release_method(maker)
     for tracer in tracers(maker) or ():
         if type(tracer) is AdoptedTracer:
             cast("Any", tracer).__class__ = SdkTracer
+
+
+class _AdoptingMethod:
+    """Stands for `get_tracer` on a provider, and adopts the tracers that it makes."""
+
+    def __init__(
+        self, get_tracer: Callable[..., trace_api.Tracer], own: object, processor: SentrySpanProcessor
+    ) -> None:
+        self._get_tracer = get_tracer
+        self.own = own  # what the provider object itself had there, if it had anything
+        self._processor = processor
+
+    def __call__(self, *args: Any, **kwargs: Any) -> trace_api.Tracer:
+        tracer = self._get_tracer(*args, **kwargs)
+        _adopt(tracer, self._processor)
+        return tracer
+
+
+def _release_method(maker: object) -> None:
+    """Give a provider the `get_tracer` back that it had, unless other code has replaced ours since."""
+    present = vars(maker).get("get_tracer")
+    if not isinstance(present, _AdoptingMethod):
+        return
+    if present.own is None:
+        del vars(maker)["get_tracer"]
+    else:
+        vars(maker)["get_tracer"] = present.own
 
 
 def _adopt(tracer: object, processor: SentrySpanProcessor) -> None:
