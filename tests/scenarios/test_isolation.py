@@ -267,3 +267,25 @@ def test_what_another_kind_of_task_wrote_is_not_the_roots(
         elsewhere(lambda: bridge.get_current_scope().set_tag("by", "another task"))
         bridge.get_current_scope().set_tag("twice", "yes")
     assert sent.transactions[0]["tags"] == {"by": "the block", "twice": "yes"}
+
+
+class Hostile(NonRecordingSpan):
+    """A span of other code that cannot be asked anything."""
+
+    def get_span_context(self) -> Any:
+        raise RuntimeError("not now")
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+@pytest.mark.parametrize("span", [Hostile(trace.INVALID_SPAN_CONTEXT), object()], ids=["hostile", "no span at all"])
+def test_any_value_may_be_attached_as_the_active_span(sent: BridgeCapture, span: Any) -> None:
+    """`attach` raises for none, as OpenTelemetry's does, and what was current comes back."""
+    bridge.set_tag("set", "before")
+    before = context_api.get_current()
+    token = context_api.attach(trace.set_span_in_context(span))
+    bridge.set_tag("set", "inside")
+    context_api.detach(token)
+    assert context_api.get_current() == before
+    assert bridge.get_isolation_scope().tags["set"] == "inside"

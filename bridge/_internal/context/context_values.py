@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 runtime.span_key = SPAN_KEY
-_SPAN_KEYS = frozenset({SPAN_KEY, runtime.SEGMENT_SPAN_KEY})
+_SPAN_KEYS = frozenset({SPAN_KEY, runtime.SCOPED_SPAN_KEY})
 
 
 class AnnotatedSpanContext(trace_api.SpanContext):

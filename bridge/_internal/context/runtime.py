@@ -22,8 +22,8 @@ logger = logging.getLogger("bridge.context")
 SCOPES_KEY = "bridge-scopes"
 """In a Context: the entry of ours that holds its Sentry scopes (`context.scope.Scopes`)."""
 
-SEGMENT_SPAN_KEY = "bridge-segment-span"
-"""In a Context: the innermost span that belongs to a segment of ours, whatever was activated inside it."""
+SCOPED_SPAN_KEY = "bridge-scoped-span"
+"""In a Context: the innermost span that remembers scopes, whichever spans were activated inside it."""
 
 BODY_KEY = "bridge-generator-body"
 """In a Context: the body of a decorated generator that it belongs to; an object that is only compared."""
@@ -56,8 +56,8 @@ class SentryRuntimeContext(ContextVarsRuntimeContext):
         """Make a Context current, with the scopes of the span that it activates."""
         # Two look-ups where nothing is to be added (benchmarks/context.py).
         span = context.get(span_key)
-        if span is not None and context.get(SEGMENT_SPAN_KEY) is not span:
-            context = with_scopes_of_span(context, span)
+        if span is not None and context.get(SCOPED_SPAN_KEY) is not span:
+            context = with_scoped_span(context, span)
         return self._current_context.set(context)
 
     def detach(self, token: Token[Context]) -> None:
@@ -71,38 +71,44 @@ class SentryRuntimeContext(ContextVarsRuntimeContext):
                 logger.debug("a context token could not be detached: %s", error)
 
 
-def with_scopes_of_span(context: Context, span: Any) -> Context:
-    """Return the Context with what its active span remembers; the same one where the span remembers nothing."""
-    belongs_to_segment = getattr(span, "_bridge_segment", None) is not None
-    remembered = scopes_of_span(context, span)
-    if remembered is None:
+def with_scoped_span(context: Context, span: Any) -> Context:
+    """Return the Context that says which span's scopes hold below its active span; the same one if it does already."""
+    scoped = scoped_span(context, span)
+    if scoped is None or scoped is context.get(SCOPED_SPAN_KEY):
         return context
     derived = Context(context)
-    if belongs_to_segment:
-        dict.__setitem__(derived, SEGMENT_SPAN_KEY, span)
-    else:
-        dict.pop(derived, SEGMENT_SPAN_KEY, None)
-    entry: Any = context.get(SCOPES_KEY)
-    if entry is None or entry.owner is not span:
-        dict.__setitem__(derived, SCOPES_KEY, remembered)
+    dict.__setitem__(derived, SCOPED_SPAN_KEY, scoped)
     return derived
 
 
-def scopes_of_span(context: Context, span: Any) -> Any:
-    """Return the scopes that the active span of a Context remembers; `None` if those of the Context hold.
+def scoped_span(context: Context, span: Any) -> Any:
+    """Return what remembers the scopes that the active span of a Context stands in; `None` if nothing does.
 
-    A span that is not ours remembers nothing. Inside a span of ours, in the same trace, the Context has the scopes;
-    elsewhere it may stand for a span of ours, or be a child of one, and then has its `SpanContext`.
+    That is the span itself if it remembers scopes; else the innermost one that does and was activated around it, in the
+    same trace; else the `SpanContext` of ours that it stands for or is a child of.
     """
     try:
-        return span._bridge_scopes
-    except AttributeError:
+        if getattr(span, "_bridge_scopes", None) is not None:
+            return span
         span_context = span.get_span_context()
-    within: Any = context.get(SEGMENT_SPAN_KEY)
-    if within is not None and within._bridge_segment.trace_id == span_context.trace_id:
-        return None
-    found = getattr(span_context, "_bridge_scopes", None)
-    return found if found is not None else getattr(getattr(span, "parent", None), "_bridge_scopes", None)
+        around: Any = context.get(SCOPED_SPAN_KEY)
+        if around is not None and trace_id_of(around) == span_context.trace_id:
+            return around
+        for found in (span_context, getattr(span, "parent", None)):
+            if getattr(found, "_bridge_scopes", None) is not None:
+                return found
+    except Exception as error:  # other code's span, which OpenTelemetry asks nothing here
+        logger.debug("a span could not be asked for its scopes: %s", type(error).__name__)
+    return None
+
+
+def trace_id_of(span: Any) -> int | None:
+    """Return the trace id of a span, or of its `SpanContext`."""
+    segment = getattr(span, "_bridge_segment", None)
+    if segment is not None:
+        return int(segment.trace_id)
+    span_context = span if hasattr(span, "trace_flags") else span.get_span_context()
+    return int(span_context.trace_id)
 
 
 def _is_of_one_body(before: Any, current: Context) -> TypeGuard[Context]:

@@ -24,7 +24,7 @@ from opentelemetry.context.context import Context
 from bridge._internal import active, sources
 from bridge._internal.context.context_values import AnnotatedSpanContext, attached, with_value, without_span
 from bridge._internal.context.propagation_context import PropagationContext
-from bridge._internal.context.runtime import SCOPES_KEY, SEGMENT_SPAN_KEY, scopes_of_span
+from bridge._internal.context.runtime import SCOPED_SPAN_KEY, SCOPES_KEY, scoped_span, trace_id_of
 from bridge._internal.guard import report_fault
 from bridge._internal.otel_private import SPAN_KEY
 
@@ -416,14 +416,32 @@ class RequestSpanContext(AnnotatedSpanContext):
 
 def find_scopes(context: Context) -> Scopes | None:
     """Return the scopes in force in a Context (rules 1 to 3), or `None`."""
-    kind = _keeper.kind
+    entry = entry_in(context)
+    return entry if type(entry) is _keeper.kind else None
+
+
+def entry_in(context: Context) -> Any:
+    """Return the entry in force in a Context, whoever keeps the scopes of the process; `None` if there is none."""
     entry: Any = context.get(SCOPES_KEY)
     span = context.get(SPAN_KEY)
-    if span is not None and (entry is None or entry.owner is not span):
-        remembered: Scopes | None = scopes_of_span(context, span)
-        if type(remembered) is kind:
-            return remembered
-    return entry if type(entry) is kind else None
+    if span is None or (entry is not None and entry.owner is span):
+        return entry
+    scoped: Any = scoped_span(context, span)
+    if scoped is None or (scoped is not span and _was_written_below(entry, scoped)):
+        return entry
+    remembered = scoped._bridge_scopes
+    return remembered if type(remembered) is _keeper.kind else entry
+
+
+def _was_written_below(entry: Any, scoped: object) -> bool:
+    """Whether an entry was written under a span, or under one that remembers nothing and was activated inside it."""
+    owner = None if entry is None else entry.owner
+    if owner is None or owner is scoped:
+        return owner is not None
+    try:
+        return getattr(owner, "_bridge_scopes", None) is None and trace_id_of(owner) == trace_id_of(scoped)
+    except Exception:  # other code's span: see `scoped_span`
+        return True
 
 
 def current_scopes(context: Context | None = None) -> Scopes:
@@ -445,15 +463,11 @@ def current_scopes(context: Context | None = None) -> Scopes:
 
 
 def activated(context: Context, span: object, remembered: Scopes | None) -> Context:
-    """Return the Context with a span of ours active, and with the scopes that it remembers."""
+    """Return the Context with a span of ours active, whose scopes hold in it if it remembers any."""
     derived = Context(context)
-    put = dict.__setitem__
-    put(derived, SPAN_KEY, span)
+    dict.__setitem__(derived, SPAN_KEY, span)
     if remembered is not None:
-        put(derived, SEGMENT_SPAN_KEY, span)
-        entry: Any = context.get(SCOPES_KEY)
-        if entry is not remembered and (entry is None or entry.owner is not span):
-            put(derived, SCOPES_KEY, remembered)
+        dict.__setitem__(derived, SCOPED_SPAN_KEY, span)
     return derived
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from opentelemetry import context as context_api
 from opentelemetry.context.context import Context
 
-from bridge._internal.context.runtime import SCOPES_KEY, SEGMENT_SPAN_KEY
+from bridge._internal.context.runtime import SCOPED_SPAN_KEY, SCOPES_KEY
 from bridge._internal.context.scope import find_scopes
 from bridge._internal.otel_private import SPAN_KEY
 from bridge._internal.sentry_sdk import private
@@ -204,7 +204,7 @@ def _attach(otel: Any, entry: Active | None) -> None:
     where = context_api.get_current()
     found = find_scopes(where)
     derived = Context(where)
-    for key, value in ((SPAN_KEY, otel), (ACTIVE_KEY, entry), (SEGMENT_SPAN_KEY, otel if segment_of(otel) else None)):
+    for key, value in ((SPAN_KEY, otel), (ACTIVE_KEY, entry), (SCOPED_SPAN_KEY, otel if segment_of(otel) else None)):
         if value is None:
             dict.pop(derived, key, None)
         else:

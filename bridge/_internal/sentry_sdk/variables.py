@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as context_api
 from opentelemetry.context.context import Context
 
-from bridge._internal.context.runtime import SCOPES_KEY, SEGMENT_SPAN_KEY, scopes_of_span
-from bridge._internal.context.scope import find_scopes, with_scopes
+from bridge._internal.context.runtime import SCOPED_SPAN_KEY, SCOPES_KEY
+from bridge._internal.context.scope import entry_in, find_scopes, with_scopes
 from bridge._internal.otel_private import SPAN_KEY, context_variable, runtime_context
 from bridge._internal.sentry_sdk import active_span, private
 from bridge._internal.sentry_sdk.scopes import SharedScopes, base_scopes
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bridge._internal.sentry_sdk.private import Scope
 
 CURRENT, ISOLATION = private.VARIABLES
-_KEYS = (SCOPES_KEY, SPAN_KEY, SEGMENT_SPAN_KEY, active_span.ACTIVE_KEY)
+_KEYS = (SCOPES_KEY, SPAN_KEY, SCOPED_SPAN_KEY, active_span.ACTIVE_KEY)
 _MOST_BEFORE = 4
 """How far back a Context is looked for that has both scopes as they shall be: there are two variables."""
 
@@ -57,12 +57,7 @@ class ContextBackedVariable:
     def get(self, default: Any = None) -> Any:
         """Return the scope that is in force here."""
         where: Any = self._read()
-        entry: Any = where.get(SCOPES_KEY)
-        span = where.get(SPAN_KEY)
-        if span is not None and (entry is None or entry.owner is not span):
-            remembered = scopes_of_span(where, span)
-            if type(remembered) is SharedScopes:
-                entry = remembered
+        entry = entry_in(where)
         if type(entry) is not SharedScopes:
             return self.base.get(default)
         return entry.current if self._is_current else entry.isolation.sdk

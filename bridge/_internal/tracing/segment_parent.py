@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from bridge._internal.context.context_values import AnnotatedSpanContext, active_span
-from bridge._internal.context.runtime import SCOPES_KEY, SEGMENT_SPAN_KEY
+from bridge._internal.context.runtime import SCOPES_KEY, scoped_span
 from bridge._internal.sampling.upstream import RemoteSpan
 from bridge._internal.tracing.segment import segment_of
 
@@ -87,13 +87,12 @@ def segment_parent_in(context: Context) -> SegmentParent | None:
     span_context = span.get_span_context()
     if not isinstance(span_context, SpanContext) or span_context.is_remote or not span_context.is_valid:
         return None
-    within: Any = context.get(SEGMENT_SPAN_KEY)
-    if (segment := segment_of(within)) is not None and segment.trace_id == span_context.trace_id:
-        return segment_parent_of(within, segment)
-    for found in (span_context, getattr(span, "parent", None)):
-        if isinstance(found, SegmentSpanContext) and (segment := found._bridge_segment) is not None:
-            return SegmentParent(segment, found.span_id, None)
-    return None
+    scoped: Any = scoped_span(context, span)
+    if (segment := segment_of(scoped)) is None:
+        return None
+    if isinstance(scoped, SegmentSpanContext):
+        return SegmentParent(segment, scoped.span_id, None)
+    return segment_parent_of(scoped, segment)
 
 
 def segment_parent_of(span: Any, segment: Segment) -> SegmentParent:
