@@ -17,8 +17,13 @@ PROVOKES = (
     "logfire-apart",
     "monkey-patched-late",
     "sentry-sdk-conflict",
+    "sentry-sdk-world",
+    "sentry-sdk-linked",
+    "seam-lost",
+    "external-context",
+    "apm-headers",
 )
-VERSIONS = {"logfire": "5.4.0", "ddtrace": "4.16.0", "gevent": "26.9.0", "eventlet": "0.41.3"}
+VERSIONS = {"elastic-apm": "6.26.2", "logfire": "5.4.0", "ddtrace": "4.16.0", "gevent": "26.9.0", "eventlet": "0.41.3"}
 ROOT = Path(__file__).parents[2]
 QUIET = {
     "DD_TRACE_STARTUP_LOGS": "0",
@@ -71,6 +76,32 @@ def test_sentry_sdk(program: str, expected: list[str], tmp_path: Path) -> None:
     assert not expected or "sentry-sdk" in checked[0][4] or "sentry_sdk" in checked[0][4]
 
 
+@pytest.mark.parametrize(
+    ("program", "expected", "says"),
+    [
+        (sentry_sdk(traces_sample_rate="1.0") + INIT, "sentry-sdk-world", "are one world"),
+        (sentry_sdk() + INIT, "sentry-sdk-linked", "neither traces_sample_rate nor traces_sampler"),
+        (
+            sentry_sdk(traces_sample_rate="1.0") + INIT + "sentry_sdk.Scope.start_span = lambda self, **given: None\n",
+            "seam-lost",
+            "Scope.start_span",
+        ),
+        (
+            sentry_sdk() + "from sentry_sdk.scope import register_external_propagation_context\n"
+            "register_external_propagation_context(lambda: None)\n" + INIT,
+            "external-context",
+            "called by other code",
+        ),
+    ],
+    ids=["world", "linked", "a seam that other code took", "a link of other code"],
+)
+def test_how_sentry_sdk_and_the_bridge_live_together(program: str, expected: str, says: str, tmp_path: Path) -> None:
+    """The diagnosis names the mode, and what keeps the two SDKs apart in it."""
+    pytest.importorskip("sentry_sdk")
+    (found,) = [problem for problem in diagnosed(program, tmp_path)[1] if problem[1] == expected]
+    assert says in " ".join(found)
+
+
 def test_the_otlp_integration_of_sentry_sdk(tmp_path: Path) -> None:
     """It exports the spans to Sentry, and puts its propagator in the place of ours."""
     pytest.importorskip("sentry_sdk")
@@ -121,6 +152,19 @@ def test_ddtrace(tmp_path: Path) -> None:
     checked, _ = diagnosed(program, tmp_path, python=python, **QUIET, DD_TRACE_OTEL_ENABLED="true")
     assert codes(checked) == ["provider-takes-no-processors"]
     assert "DD_TRACE_OTEL_ENABLED" in checked[0][4]
+
+
+@pytest.mark.neighbour
+@pytest.mark.parametrize(("instruments", "expected"), [(True, ["apm-headers"]), (False, [])])
+def test_elastic_apm(instruments: bool, expected: list[str], tmp_path: Path) -> None:
+    """An agent that instruments libraries writes its own traceparent; a client alone does not."""
+    program = (
+        "import elasticapm, httpx\n"
+        "elasticapm.Client(server_url='http://127.0.0.1:9', disable_send=True, instrument=False, central_config=False)\n"
+        + ("elasticapm.instrument()\n" if instruments else "")
+        + INIT
+    )
+    assert codes(diagnosed(program, tmp_path, python=neighbour("elastic-apm"))[0]) == expected
 
 
 @pytest.mark.neighbour

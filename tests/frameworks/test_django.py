@@ -24,6 +24,6 @@ def shop(
 
 
 class TestDjango(Shop):
-    """What every shop does; Django's routes are written without the first slash."""
+    """What every shop does; Django's routes are named as other frameworks write theirs."""
 
-    route = "{}/<int:order>"
+    route = "/{}/{{order}}"
