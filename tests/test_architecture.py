@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "integrations": {"ground", "wire", "semantics", "context"},
     "client": SPANS | {"delivery", "capture", "integrations"},
     "sentry_sdk": SPANS | {"delivery", "capture", "client"},
-    "console": {"ground", "tracing", "delivery"},
+    "console": {"ground", "semantics", "tracing", "delivery"},
     # Where a process is put together: the one room that knows what `console=True` asks for.
     "install": SPANS | {"delivery", "integrations", "client", "sentry_sdk", "console"},
     "api": SPANS | {"integrations", "client", "install"},

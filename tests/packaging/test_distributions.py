@@ -170,7 +170,7 @@ print(type(context._RUNTIME_CONTEXT).__name__, sorted(propagate.get_global_textm
 """
     variables = {"OTEL_PYTHON_CONTEXT": "bridge", "OTEL_PROPAGATORS": "bridge"}
     printed = _run(installed, "-c", program, cwd=tmp_path, environment=variables)
-    assert printed.strip() == "SentryRuntimeContext ['baggage', 'sentry-trace']"
+    assert printed.strip() == "SentryRuntimeContext ['baggage', 'sentry-trace', 'traceparent', 'tracestate']"
 
 
 def test_the_demo_runs(installed: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sentry_sdk
+from opentelemetry import context as context_api
 from opentelemetry.trace import SpanKind
 
 import bridge
@@ -33,6 +34,17 @@ def test_their_server_outside(static_world):
                 pass
     assert world.parents() == {"GET /": None, "work": "GET /"}
     assert world.named("GET /")["data"]["http.route"] == "/"
+
+
+def test_their_server_outside_one_that_attaches(static_world):
+    """The same where an instrumentation attaches what it extracted, and then starts its span."""
+    world = static_world
+    with sentry_sdk.isolation_scope(), incoming():
+        token = context_api.attach(bridge.get_client().propagator.extract({}))
+        with world.native("GET", kind=SpanKind.SERVER, attributes=SERVER), world.native("work"):
+            pass
+        context_api.detach(token)
+    assert world.parents() == {"GET /": None, "work": "GET /"}
 
 
 def test_our_server_outside(static_world):

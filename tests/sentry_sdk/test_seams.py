@@ -29,6 +29,7 @@ STATIC_CLAIMS = (
     test_wire.test_a_pages_tags_are_sentrys_two,
     test_wire.test_sentry_sdk_continues_what_the_propagator_read,
     test_folding.test_their_server_outside,
+    test_folding.test_their_server_outside_one_that_attaches,
     test_folding.test_our_server_outside,
     test_folding.test_a_root_that_ends_first_waits,
     test_folding.test_clients_of_both,
@@ -62,7 +63,14 @@ def chooses_again(order: str) -> None:
         assert report().mode == "world"
 
 
-ORDER_CLAIMS = (continues_w3c, delivers_at_flush, chooses_again, test_folding.test_streamed_servers)
+ORDER_CLAIMS = (
+    continues_w3c,
+    delivers_at_flush,
+    chooses_again,
+    test_folding.test_streamed_servers,
+    test_trees.test_a_view_of_a_span_that_is_exported_alone_ends_it,
+    test_delivery.test_hooks_and_options_apply_to_native_roots,
+)
 
 
 def failing() -> list[str]:

@@ -233,6 +233,21 @@ def test_a_provider_of_the_users_own_exports_the_same_tree(order, lifecycle):
 
 
 @pytest.mark.parametrize("order", ORDERS)
+def test_a_view_of_a_span_that_is_exported_alone_ends_it(order):
+    """Sentry's rate is zero, the exporter gets all: what sentry-sdk sees as unsampled is a span that it can end."""
+    if not hasattr(sentry_sdk, "traces"):
+        pytest.skip("of newer versions")
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with one_world(order, "stream", ours={"tracer_provider": provider}, traces_sample_rate=0.0) as world:
+        with trace.use_span(provider.get_tracer("theirs").start_span("native")):
+            world.sdk_active().end()
+        assert [span.name for span in exporter.get_finished_spans()] == ["native"]
+        assert world.spans() == []
+
+
+@pytest.mark.parametrize("order", ORDERS)
 def test_a_sampler_that_drops_leaves_the_exporter_empty(order):
     """The provider's sampler decides for exporters: one that drops all leaves sentry-sdk's spans alone."""
     exporter = InMemorySpanExporter()
