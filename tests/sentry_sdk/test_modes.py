@@ -175,10 +175,10 @@ def test_options_of_sentry_sdk_are_in_force(order):
     assert "sentry-sdk-world" not in {problem.code for problem in diagnose()}
 
 
-def test_a_lost_seam_is_told(order, monkeypatch):
+def test_a_lost_seam_is_told(order):
     """What other code puts in the place of a seam, the doctor names."""
-    with one_world(order):
-        monkeypatch.setattr(sentry_sdk.Scope, "start_span", lambda self, **kwargs: None)
+    with one_world(order), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sentry_sdk.Scope, "start_span", lambda self, **kwargs: None)
         found = [problem.what for problem in diagnose() if problem.code == "seam-lost"]
         assert len(found) == 1
         assert "Scope.start_span" in found[0]

@@ -6,7 +6,6 @@ value before the bridge came.
 
 from __future__ import annotations
 
-import gc
 from typing import Any
 
 from opentelemetry import context as context_api
@@ -127,7 +126,7 @@ def give_back() -> None:
         return
     now = private.variable("_current_scope").get()
     type.__setattr__(Scope, "_span", slot.member)
-    for scope in [found for found in gc.get_objects() if issubclass(type(found), Scope)]:
+    for scope in private.instances_of(Scope):
         value = slot.member.__get__(scope)
         if isinstance(value, Known):
             slot.member.__set__(scope, None if is_view(value.value) else value.value)

@@ -178,9 +178,9 @@ def give_back() -> None:
 
 def _open_blocks() -> list[Token]:
     """Return the tokens that somebody may still give back; those that only cycles hold are gone by this."""
-    if any(type(found) is Token for found in gc.get_objects()):
+    if private.instances_of(Token):
         gc.collect()
-    return [found for found in gc.get_objects() if type(found) is Token]
+    return private.instances_of(Token)
 
 
 class _Last:
