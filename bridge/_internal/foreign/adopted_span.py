@@ -145,10 +145,18 @@ def note_membership(span: SdkSpan, segment: Segment, scopes: Scopes | None, abov
             with segment.lock:
                 segment.started += 1
         return
-    root = AdoptedSpan(span)
+    lead_adopted(span, segment)
+    segment.announce()
+
+
+def lead_adopted(span: trace_api.Span, segment: Segment) -> None:
+    """Make a span of another provider the root of a segment."""
+    notes = cast("_Notes", span)
+    notes._bridge_segment = segment
+    root = AdoptedSpan(cast("SdkSpan", span))
     notes._bridge_root = root
     notes._bridge_note_own_scope = root.note_own_scope
-    segment.open(root, lambda: root)
+    segment.lead_by(root, lambda: root)
 
 
 class _DroppedNotes(Protocol):

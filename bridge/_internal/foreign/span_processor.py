@@ -16,6 +16,7 @@ from bridge._internal.context.scope import current_scopes, find_scopes
 from bridge._internal.foreign.adopted_span import (
     AdoptedSpan,
     adopted_root,
+    lead_adopted,
     note_dropped,
     note_membership,
     note_taken,
@@ -33,8 +34,9 @@ from bridge._internal.sampling.foreign_sampler import (
 from bridge._internal.sampling.sampler import SentrySampler, SpanStart, sample_rand_for
 from bridge._internal.sampling.upstream import RemoteSpan, upstream_of
 from bridge._internal.tracing.error_origin import note_span_of_error
+from bridge._internal.tracing.follow_up import follow_up_below
 from bridge._internal.tracing.segment import Segment, SegmentSink, segment_of
-from bridge._internal.tracing.segment_parent import parent_in, segment_parent_in
+from bridge._internal.tracing.segment_parent import parent_in, segment_parent_in, segment_parent_span
 from bridge._internal.tracing.span import (
     OP_ATTRIBUTE,
     ORIGIN_NATIVE,
@@ -130,7 +132,9 @@ class SentrySpanProcessor(SpanProcessor):
             segment = self._root(span, parent_in(context), context, is_current=is_current)
             scopes = segment.scopes
         else:
-            segment = above.segment.follow_up(scopes) if above.segment.closed else above.segment
+            segment = above.segment
+            if segment.closed:
+                segment = follow_up_below(above.span, segment, lead_adopted) or segment.follow_up(scopes)
         note_membership(span, segment, scopes, above)
         if segment.sends and segment.options.capture_span_exceptions and segment.sink is not None:
             _capture_recorded_exceptions(span, segment.sink)
@@ -211,13 +215,17 @@ class SentrySpanProcessor(SpanProcessor):
             return
         try:
             segment = segment_of(span)
-            if segment is None or not note_taken(span):
+            if segment is None:
                 return
-            root = adopted_root(span)
-            with segment.lock:
-                kept = root is None and segment.keep(span)
-            if not kept:
-                segment.take(AdoptedSpan(span) if root is None else root)
+            with segment.lock:  # under which a follow-up begins with an open span
+                if not note_taken(span):
+                    return
+                root, segment = adopted_root(span), segment_of(span)
+                if segment is None or (root is None and segment.keep(span)):
+                    return
+            ended = AdoptedSpan(span) if root is None else root
+            if not segment.take(ended):
+                segment.take_late(ended, follow_up_below(segment_parent_span(span), segment, lead_adopted))
         except Exception as error:
             with guard("capture", "a span of another provider could not be taken"):
                 raise error

@@ -273,6 +273,8 @@ def _segment_of(root: Any, trace_id: int) -> SentrySdkSegment:
 class SentrySdkSegment(Segment):
     """A local root that sentry-sdk's API started: that decides and sends; spans of OpenTelemetry's API join it."""
 
+    gathers = False  # what is open above may be a span that sentry-sdk's API ends
+
     def __init__(self, root: Any, *args: Any) -> None:
         super().__init__(*args)
         self._own_root = root  # until it has ended
@@ -311,8 +313,8 @@ class SentrySdkSegment(Segment):
         self._handed_over += 1
         self._sent_by_own += 1
 
-    def take(self, span: FinishedSpan) -> None:
-        """Take a span that has just ended: the root's own API sends it, and its own children."""
+    def take(self, span: FinishedSpan) -> bool:
+        """Take a span that has just ended: the root's own API sends it, and its own children; `False` if it is late."""
         if span.is_local_root:
             with self.lock:
                 self.closed = True
@@ -322,7 +324,8 @@ class SentrySdkSegment(Segment):
                 if not self.closed:  # else sentry-sdk does not send it
                     self._hand_over()
         else:
-            super().take(span)
+            return super().take(span)
+        return True
 
     def drain(self) -> tuple[Sequence[Any], int]:
         """Return the finished spans of OpenTelemetry's API, which go with the root, and how many had no room."""

@@ -36,9 +36,10 @@ from bridge._internal.sampling.upstream import RemoteSpan, upstream_of
 from bridge._internal.sources import RandomIds
 from bridge._internal.tracing.block_error import record_block_error_as_otel
 from bridge._internal.tracing.decorator import decorate
+from bridge._internal.tracing.follow_up import follow_up_below
 from bridge._internal.tracing.light_spans import NO_OP, NoOpSpan, UnsampledSpan
 from bridge._internal.tracing.segment import Segment
-from bridge._internal.tracing.segment_parent import parent_in, segment_parent_in
+from bridge._internal.tracing.segment_parent import parent_in, segment_parent_in, segment_parent_span
 from bridge._internal.tracing.span import OP_ATTRIBUTE, REQUEST_KINDS, SOURCE_ATTRIBUTE, RecordingSpan, Span
 from bridge._internal.tracing.suppression import SUPPRESS_TRACING_KEY, is_own_request, is_suppressed
 
@@ -302,7 +303,7 @@ class Tracer(SdkTracer):
         recording, flags = segment.recording, None
         provider = self._bridge_provider
         if recording and segment.closed:
-            segment = segment.follow_up(scopes)
+            segment = follow_up_below(above.span, segment) or segment.follow_up(scopes)
         elif not isinstance(provider.sampler, SentrySampler):
             trace_state = parent.get_span_context().trace_state
             result = _ask_sampler(provider.sampler, start, parent_context, segment.trace_id, trace_state)
@@ -408,6 +409,11 @@ class Tracer(SdkTracer):
         if isinstance(span, RecordingSpan) and self._bridge_provider.has_processors:
             self.span_processor.on_start(span, parent_context=context_api.get_current())
         return span
+
+    def take_late(self, span: RecordingSpan) -> None:
+        """Have a span sent that has ended after its local root was sent: with what is open above it, or by itself."""
+        segment = span._bridge_segment
+        segment.take_late(span, follow_up_below(segment_parent_span(span), segment))
 
     def _random_flag(self) -> int:
         """Return the flag for a trace id that the tracer's generator made, which says once whether it is random."""

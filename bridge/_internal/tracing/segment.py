@@ -129,6 +129,7 @@ class Segment:
     own_scope: ScopeData | None = None
     guest: object = None  # what another SDK that shares this world keeps with it
     late = False  # follows a root that was sent before
+    gathers = True  # whether a span that is open when this was sent gathers what ends below it
     collects = False  # whether finished spans are kept, to be sent
     _block: Token[None] | None = None  # of the `contextvars.Context` that the root was started in, while it is open
     closed = False
@@ -176,6 +177,7 @@ class Segment:
             self._most = options.max_spans  # finished children that may wait
             if sink.streams_spans:
                 self._streams = True
+                self.gathers = False
                 self._finished = _StreamedSpans()
                 self._most = BATCH_SPANS - 1
 
@@ -206,10 +208,19 @@ class Segment:
         `find_root` returns it: a weak reference where nothing below the root can be without it, as it refers to this;
         so what has ended is freed at once, and not by the garbage collector.
         """
+        self.lead_by(root, find_root)
+        self.announce()
+
+    def lead_by(self, root: SegmentRoot, find_root: Callable[[], SegmentRoot | None]) -> None:
+        """Take the root, and say nothing of it yet."""
         root.is_local_root = True
         self._find_root = find_root
         if self.collects:
             self.started += 1
+
+    def announce(self) -> None:
+        """Tell the sink that the root was started; no lock is held, since it may give up another segment for this."""
+        if self.collects:
             assert self.sink is not None
             self.sink.segment_started(self)
 
@@ -228,6 +239,23 @@ class Segment:
         follower._follows = self.first
         follower._dsc = self.dsc()
         return follower
+
+    def follow_up_of(self, scopes: Scopes | None) -> Segment:
+        """Return the segment of a span that is open after its root was sent, which becomes the root of that segment.
+
+        The caller holds the lock, which is that segment's too: the span's own state is under it.
+        """
+        self.report_started()
+        follower = self.follow_up(scopes)
+        follower.lock = self.lock
+        follower._block = None  # the block that runs here may be another than the span's
+        follower._reported = 1
+        self._handed_over += 1
+        return follower
+
+    def may_be_followed(self) -> bool:
+        """Whether an open span of this may become the root of what ends below it: its end is still to be counted."""
+        return self.collects and self.gathers and not self.abandoned and self._process == forking.generation
 
     @property
     def first(self) -> Segment:
@@ -284,8 +312,8 @@ class Segment:
         self._finished.append(span)
         return True
 
-    def take(self, span: FinishedSpan) -> None:
-        """Take a span that has just ended: the root closes the segment, a child waits for it or comes after it.
+    def take(self, span: FinishedSpan) -> bool:
+        """Take a span that has just ended: the root closes the segment, a child waits for it; `False` if it is late.
 
         Where another sampler records what Sentry does not want, nothing is kept. In a forked child what the parent
         had started is left to the parent.
@@ -293,7 +321,7 @@ class Segment:
         if not self.collects:
             self.closed = self.closed or span.is_local_root
         elif self._process != forking.generation:
-            return
+            pass
         elif span.is_local_root:
             if self._streams:
                 note_thread(span)
@@ -303,17 +331,17 @@ class Segment:
                 self._end()
         else:
             with self.lock:
-                late = self.closed
-                if late or self.keep(span):
+                if self.closed:
+                    return False
+                if self.keep(span):
                     pass
                 elif self._streams:
                     self._finished.append(span)
                 else:
                     self._overflow += 1
-            if late:
-                self._send_late(span)
-            elif self._streams and len(self._finished) > self._most:
+            if self._streams and len(self._finished) > self._most:
                 self.send_waiting()
+        return True
 
     def hold(self) -> None:
         """Keep this open beyond the root's end, until each who asked for it has let go."""
@@ -342,12 +370,20 @@ class Segment:
             self.sink.spans_started(unreported)
             self.sink.segment_ended(self, finished, self._overflow)
 
-    def _send_late(self, span: FinishedSpan) -> None:
+    def take_late(self, span: FinishedSpan, follower: Segment | None) -> None:
+        """Take a span that ended after the root was sent: into a follow-up that is open, or else as one by itself."""
+        self.report_started()
         with self.lock:
             if self.abandoned:
                 return
             self._handed_over += 1
-        self.report_started()
+        if follower is not None:
+            with follower.lock:
+                follower.started += 1
+                follower._reported += 1
+            if not follower.take(span):
+                follower.take_late(span, None)
+            return
         if self.sink is None:
             return
         if self._streams:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from opentelemetry import trace as trace_api
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from bridge._internal.context.context_values import AnnotatedSpanContext, active_span
@@ -13,7 +14,6 @@ from bridge._internal.sampling.upstream import RemoteSpan
 from bridge._internal.tracing.segment import segment_of
 
 if TYPE_CHECKING:
-    from opentelemetry import trace as trace_api
     from opentelemetry.context import Context
     from opentelemetry.trace import TraceFlags
     from opentelemetry.trace.span import TraceState
@@ -102,3 +102,12 @@ def segment_parent_of(span: Any, segment: Segment) -> SegmentParent:
         if above is not None:
             return above
     return SegmentParent(segment, span.get_span_context().span_id, span)
+
+
+def segment_parent_span(span: Any) -> trace_api.Span | None:
+    """Return the span that a span was started below, as its segment knows it; `None` if it is not at hand."""
+    above: SegmentParent | None = getattr(span, "_bridge_segment_parent", None)
+    if above is not None:
+        return above.span
+    found = getattr(span, "_parent_found", None)
+    return found if isinstance(found, trace_api.Span) else None

@@ -212,6 +212,9 @@ class SpanTracer(Protocol):
     @property
     def instrumentation_info(self) -> InstrumentationInfo: ...
 
+    def take_late(self, span: RecordingSpan) -> None:
+        """Have a span sent that has ended after its local root was sent."""
+
 
 class LocalSpan(Span):
     """What the two kinds of spans that our tracers start have in common; their ids' context is made when asked for."""
@@ -511,7 +514,9 @@ class RecordingSpan(LocalSpan, SdkSpan):
         except Exception as error:  # a span processor of the user's
             report_fault("tracing", "a span processor raised when a span ended", error)
         try:
-            segment.take(self)
+            segment = self._bridge_segment  # a follow-up may have begun with this span before it ended
+            if not segment.take(self):
+                tracer.take_late(self)
         except Exception as error:
             with guard("tracing", "a finished span could not be handed over"):
                 raise error

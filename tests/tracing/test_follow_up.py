@@ -1,0 +1,183 @@
+"""Follow-ups: what is open when its root is sent is one transaction with all that ends below it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+
+import bridge
+from bridge.testing import BridgeCapture, capture
+
+
+@contextmanager
+def own() -> Iterator[tuple[BridgeCapture, trace.Tracer]]:
+    with capture() as sent:
+        yield sent, trace.get_tracer("program")
+
+
+@contextmanager
+def adopted() -> Iterator[tuple[BridgeCapture, trace.Tracer]]:
+    provider = TracerProvider()
+    with capture(tracer_provider=provider) as sent:
+        yield sent, provider.get_tracer("program")
+
+
+@pytest.fixture(params=[own, adopted], ids=["own provider", "adopted provider"])
+def world(request: pytest.FixtureRequest) -> Iterator[tuple[BridgeCapture, trace.Tracer]]:
+    with request.param() as made:
+        yield made
+
+
+def outlines(sent: BridgeCapture) -> list[tuple[str, list[str]]]:
+    return [(one["transaction"], [span["description"] for span in one["spans"]]) for one in sent.transactions]
+
+
+def balanced() -> bool:
+    account = bridge.get_client().accounting()
+    return account.started == account.delivered and not account.lost and not account.pending
+
+
+def test_a_task_that_outlives_its_request(world: tuple[BridgeCapture, trace.Tracer]) -> None:
+    """Its span and the five below it are one transaction more, in the same trace, below the request's."""
+    sent, tracer = world
+
+    async def work(answered: asyncio.Event) -> None:
+        with tracer.start_as_current_span("task"):
+            await answered.wait()
+            for number in range(5):
+                with tracer.start_as_current_span(f"query {number}"):
+                    pass
+
+    async def main() -> None:
+        answered = asyncio.Event()
+        with tracer.start_as_current_span("GET /"):
+            task = asyncio.create_task(work(answered))
+            await asyncio.sleep(0)
+        answered.set()
+        await task
+
+    asyncio.run(main())
+    assert outlines(sent) == [("GET /", []), ("task", [f"query {number}" for number in range(5)])]
+    request, task = (one["contexts"]["trace"] for one in sent.transactions)
+    assert (task["trace_id"], task["parent_span_id"]) == (request["trace_id"], request["span_id"])
+    assert task["data"]["sentry.parent_span_already_sent"] is True
+    assert balanced()
+
+
+def test_the_outermost_open_span_leads(world: tuple[BridgeCapture, trace.Tracer]) -> None:
+    """What was open below it is below it in its transaction, whichever ends first, started before or after."""
+    sent, tracer = world
+    with tracer.start_as_current_span("root"):
+        outer = tracer.start_span("outer")
+    with trace.use_span(outer):
+        inner = tracer.start_span("inner")
+        with trace.use_span(inner), tracer.start_as_current_span("started late"):
+            pass
+        inner.end()
+    outer.end()
+    assert outlines(sent) == [("root", []), ("outer", ["inner", "started late"])]
+    assert balanced()
+
+
+def test_open_before_the_root_ended(world: tuple[BridgeCapture, trace.Tracer]) -> None:
+    """A chain that was open as a whole is one transaction, not one for each span."""
+    sent, tracer = world
+    with tracer.start_as_current_span("root"):
+        outer = tracer.start_span("outer")
+        with trace.use_span(outer):
+            inner = tracer.start_span("inner")
+    inner.end()
+    outer.end()
+    assert outlines(sent) == [("root", []), ("outer", ["inner"])]
+    assert balanced()
+
+
+def test_two_open_spans_lead_one_each(world: tuple[BridgeCapture, trace.Tracer]) -> None:
+    """Neither of two that are side by side waits for the other."""
+    sent, tracer = world
+    with tracer.start_as_current_span("root"):
+        first, second = tracer.start_span("first"), tracer.start_span("second")
+    for span in (first, second):
+        with trace.use_span(span), tracer.start_as_current_span("below"):
+            pass
+    second.end()
+    first.end()
+    assert outlines(sent) == [("root", []), ("second", ["below"]), ("first", ["below"])]
+    assert balanced()
+
+
+def test_a_follow_up_has_follow_ups(world: tuple[BridgeCapture, trace.Tracer]) -> None:
+    """What is open when a follow-up ends leads the next one."""
+    sent, tracer = world
+    with tracer.start_as_current_span("root"):
+        outer = tracer.start_span("outer")
+    with trace.use_span(outer):
+        inner = tracer.start_span("inner")
+    outer.end()
+    with trace.use_span(inner), tracer.start_as_current_span("below"):
+        pass
+    inner.end()
+    assert outlines(sent) == [("root", []), ("outer", []), ("inner", ["below"])]
+    assert balanced()
+
+
+def test_an_open_span_that_never_ends(world: tuple[BridgeCapture, trace.Tracer]) -> None:
+    """The one that leads is awaited until the client is closed; then it and what ended below it are lost, no other."""
+    sent, tracer = world
+    with tracer.start_as_current_span("root"):
+        outer = tracer.start_span("outer")
+    with trace.use_span(outer), tracer.start_as_current_span("below"):
+        pass
+    client = bridge.get_client()
+    assert outlines(sent) == [("root", [])]
+    assert (client.accounting().started, client.accounting().pending) == (3, 2)
+    bridge.close()
+    account = client.accounting()
+    assert (account.delivered, sum(account.lost.values()), account.pending) == (1, 2, 0)
+
+
+def test_many_threads_below_one_open_span(world: tuple[BridgeCapture, trace.Tracer]) -> None:
+    """They agree on one follow-up, and each span is in it once."""
+    sent, tracer = world
+    with tracer.start_as_current_span("root"):
+        outer = tracer.start_span("outer")
+    together = threading.Barrier(8)
+
+    def work(number: int) -> None:
+        together.wait()
+        for job in range(25):
+            with trace.use_span(outer), tracer.start_as_current_span(f"{number}.{job}"):
+                pass
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    outer.end()
+    (_, none), (name, below) = outlines(sent)
+    assert (none, name) == ([], "outer")
+    assert sorted(below) == sorted(f"{number}.{job}" for number in range(8) for job in range(25))
+    assert balanced()
+
+
+def test_writes_of_the_task_are_on_its_own_transaction(world: tuple[BridgeCapture, trace.Tracer]) -> None:
+    """The scopes of a follow-up are those that its own root was started in."""
+    sent, tracer = world
+    seen: dict[str, Any] = {}
+    with tracer.start_as_current_span("root"), bridge.new_scope() as scope:
+        scope.set_tag("job", "7")
+        outer = tracer.start_span("outer")
+    with trace.use_span(outer), tracer.start_as_current_span("below"):
+        pass
+    outer.end()
+    seen.update({one["transaction"]: one.get("tags", {}) for one in sent.transactions})
+    assert seen["outer"].get("job") == "7"
+    assert "job" not in seen["root"]
