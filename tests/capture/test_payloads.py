@@ -81,6 +81,7 @@ def test_children_that_come_late(sent: BridgeCapture) -> None:
         with bridge.use_span(slow), bridge.start_span("grandchild"):
             pass
     root.end()
+    bridge.flush()
     slow.end()
     with bridge.use_span(root), bridge.start_span("late"), tracer.start_as_current_span("below"):
         pass

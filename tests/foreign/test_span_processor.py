@@ -175,6 +175,7 @@ def test_an_incoming_trace_is_continued() -> None:
         with tracer.start_as_current_span("server", context=context, kind=SpanKind.SERVER):
             bridge.set_tag("request", 1)
             late = tracer.start_span("late")
+        bridge.flush()
         late.end()
         first, second = sent.transactions
         assert first["contexts"]["trace"]["trace_id"] == second["contexts"]["trace"]["trace_id"] == T

@@ -76,6 +76,7 @@ def test_the_outermost_open_span_leads(world: tuple[BridgeCapture, trace.Tracer]
     sent, tracer = world
     with tracer.start_as_current_span("root"):
         outer = tracer.start_span("outer")
+    bridge.flush()
     with trace.use_span(outer):
         inner = tracer.start_span("inner")
         with trace.use_span(inner), tracer.start_as_current_span("started late"):
@@ -93,6 +94,7 @@ def test_open_before_the_root_ended(world: tuple[BridgeCapture, trace.Tracer]) -
         outer = tracer.start_span("outer")
         with trace.use_span(outer):
             inner = tracer.start_span("inner")
+    bridge.flush()
     inner.end()
     outer.end()
     assert outlines(sent) == [("root", []), ("outer", ["inner"])]
@@ -104,6 +106,7 @@ def test_two_open_spans_lead_one_each(world: tuple[BridgeCapture, trace.Tracer])
     sent, tracer = world
     with tracer.start_as_current_span("root"):
         first, second = tracer.start_span("first"), tracer.start_span("second")
+    bridge.flush()
     for span in (first, second):
         with trace.use_span(span), tracer.start_as_current_span("below"):
             pass
@@ -118,6 +121,7 @@ def test_a_follow_up_has_follow_ups(world: tuple[BridgeCapture, trace.Tracer]) -
     sent, tracer = world
     with tracer.start_as_current_span("root"):
         outer = tracer.start_span("outer")
+    bridge.flush()
     with trace.use_span(outer):
         inner = tracer.start_span("inner")
     outer.end()
@@ -133,6 +137,7 @@ def test_an_open_span_that_never_ends(world: tuple[BridgeCapture, trace.Tracer])
     sent, tracer = world
     with tracer.start_as_current_span("root"):
         outer = tracer.start_span("outer")
+    bridge.flush()
     with trace.use_span(outer), tracer.start_as_current_span("below"):
         pass
     client = bridge.get_client()
@@ -175,9 +180,77 @@ def test_writes_of_the_task_are_on_its_own_transaction(world: tuple[BridgeCaptur
     with tracer.start_as_current_span("root"), bridge.new_scope() as scope:
         scope.set_tag("job", "7")
         outer = tracer.start_span("outer")
+    bridge.flush()
     with trace.use_span(outer), tracer.start_as_current_span("below"):
         pass
     outer.end()
     seen.update({one["transaction"]: one.get("tags", {}) for one in sent.transactions})
     assert seen["outer"].get("job") == "7"
     assert "job" not in seen["root"]
+
+
+def test_a_root_that_ends_just_before_its_children(world: tuple[BridgeCapture, trace.Tracer]) -> None:
+    """Children of its own block that end a moment later are part of it, as are those that start below them."""
+    sent, tracer = world
+    root = tracer.start_span("root")
+    with trace.use_span(root):
+        inner = tracer.start_span("inner")
+        root.end()
+        with trace.use_span(inner), tracer.start_as_current_span("send"):
+            pass
+        inner.end()
+    assert outlines(sent) == [("root", ["inner", "send"])]
+    assert balanced()
+
+
+def test_nothing_waits_longer_than_a_moment() -> None:
+    """A root is sent without a flush, though a child of its own block never ends."""
+    arrived = threading.Event()
+    with capture(transport=lambda envelope: arrived.set()):
+        root = bridge.start_inactive_span("root")
+        with bridge.use_span(root):
+            child = bridge.start_inactive_span("child")
+            root.end()
+            assert arrived.wait(10)
+        child.end()
+
+
+def test_a_flush_does_not_wait(world: tuple[BridgeCapture, trace.Tracer]) -> None:
+    """What was recorded so far is sent at once; the child that ends after it is a transaction of its own."""
+    sent, tracer = world
+    root = tracer.start_span("root")
+    with trace.use_span(root):
+        child = tracer.start_span("child")
+        root.end()
+        assert bridge.flush()
+        child.end()
+    assert outlines(sent) == [("root", []), ("child", [])]
+    assert balanced()
+
+
+def test_closing_does_not_wait() -> None:
+    """A root that waits for a child is sent when the client is closed; the child is lost."""
+    with capture() as sent:
+        root = bridge.start_inactive_span("root")
+        with bridge.use_span(root):
+            child = bridge.start_inactive_span("child")
+            root.end()
+            client = bridge.get_client()
+            bridge.close()
+            child.end()
+        assert outlines(sent) == [("root", [])]
+        account = client.accounting()
+        assert (account.started, account.delivered, sum(account.lost.values()), account.pending) == (2, 1, 1, 0)
+
+
+def test_a_root_that_waits_keeps_its_scope(world: tuple[BridgeCapture, trace.Tracer]) -> None:
+    """What the block writes after the root has ended is not on its transaction."""
+    sent, tracer = world
+    root = tracer.start_span("root")
+    with trace.use_span(root):
+        bridge.set_tag("when", "before")
+        inner = tracer.start_span("inner")
+        root.end()
+        bridge.set_tag("later", "yes")
+        inner.end()
+    assert sent.transactions[0]["tags"].get("when") == "before"

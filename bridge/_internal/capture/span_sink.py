@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
 from bridge._internal.capture.event import is_control_flow
@@ -16,10 +17,27 @@ if TYPE_CHECKING:
 
     from bridge._internal.capture.transaction import PayloadOptions
     from bridge._internal.delivery.sender import Sender
+    from bridge._internal.delivery.worker import Worker
     from bridge._internal.options import Options
     from bridge._internal.sampling.decision import Decision
     from bridge._internal.tracing.finished_span import EndedSpan
     from bridge._internal.tracing.segment import Segment
+
+
+ROOT_WAITS_S = 0.3
+"""How long a root that ended before its children waits for them, at most."""
+
+
+def settle_later(segment: Segment, worker: Worker) -> bool:
+    """Have a worker settle a root that waits for its children, if it waits so long; `False` if the worker cannot."""
+    find_settle = weakref.WeakMethod(segment.settle)  # what was settled before must not live on for this
+
+    def settle() -> None:
+        found = find_settle()
+        if found is not None:
+            found()
+
+    return worker.run_later(settle, ROOT_WAITS_S)
 
 
 class SpanSink:
@@ -53,6 +71,10 @@ class SpanSink:
         self.open_segments.add(segment)
         if self.streams_spans:
             self._sender.worker.start()
+
+    def root_waits(self, segment: Segment) -> bool:
+        """Have a root that ended before its children settled by the worker a little later."""
+        return settle_later(segment, self._sender.worker)
 
     def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:
         """Send a local root with its finished children, off the caller's thread."""
@@ -92,9 +114,16 @@ class SpanSink:
             for segment in self.open_segments.all():
                 segment.send_waiting()
 
+    def settle(self) -> None:
+        """Have no root wait for its children any longer."""
+        for segment in self.open_segments.all():
+            if segment.waits:
+                segment.settle()
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything recorded so far was sent, at most `timeout` seconds; `False` if it was not."""
         with guard("client", "flushing failed"):
+            self.settle()
             self.send_waiting()
             return self._sender.flush(self._options.shutdown_timeout if timeout is None else timeout)
         return False

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import threading
 import time
+from itertools import count
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -54,6 +56,7 @@ class Worker:
         self._max_weight = max_weight
         self._tick = tick  # called every so often, between jobs, once the thread has started
         self._tick_every_s = tick_every_s
+        self._order = count()  # of jobs that are due at the same time
         self._refused = False
         self._closed = False
         self._begin_anew()
@@ -94,6 +97,18 @@ class Worker:
             self._weight += weight
             self._last_marker = None
             self._queue.put((job, weight))
+        return True
+
+    def run_later(self, job: Job, delay_s: float) -> bool:
+        """Have a job run in the thread, `delay_s` from now or when the one before it is done; `False` if it cannot be.
+
+        `flush` does not wait for it, and `close` forgets it.
+        """
+        with self._lock:
+            if self._closed or not self._has_thread():
+                return False
+            heapq.heappush(self._later, (time.monotonic() + delay_s, next(self._order), job))
+            self._queue.put(_Marker())  # so that the thread looks until when it may sleep
         return True
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -142,6 +157,7 @@ class Worker:
         self._pending = 0
         self._weight = 0
         self._last_marker = None
+        self._later: list[tuple[float, int, Job]] = []
         self._thread = None
 
     def _has_thread(self) -> bool:
@@ -162,8 +178,9 @@ class Worker:
             if self._tick is not None and time.monotonic() >= next_tick:
                 self._run_guarded(self._tick)
                 next_tick = time.monotonic() + self._tick_every_s
+            self._run_due()
             try:
-                entry = queue.get(timeout=None if self._tick is None else max(0.0, next_tick - time.monotonic()))
+                entry = queue.get(timeout=self._sleeps_until(next_tick))
             except Empty:
                 continue
             if entry is None:
@@ -180,6 +197,18 @@ class Worker:
             if time.monotonic() >= yield_at:
                 time.sleep(0)  # let threads that serve requests have the interpreter
                 yield_at = time.monotonic() + _YIELD_EVERY_S
+
+    def _run_due(self) -> None:
+        while self._later and self._later[0][0] <= time.monotonic():
+            with self._lock:
+                job = heapq.heappop(self._later)[2]
+            self._run_guarded(job)
+
+    def _sleeps_until(self, next_tick: float) -> float | None:
+        due = [next_tick] if self._tick is not None else []
+        with self._lock:
+            due += [self._later[0][0]] if self._later else []
+        return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _finish_one(self, weight: int) -> None:
         with self._lock:

@@ -119,9 +119,8 @@ class AdoptedSpan(SpanView):
 
     def note_own_scope(self, data: ScopeData) -> None:
         """Take what the root's own block wrote to its current scope."""
-        segment = self._bridge_segment
-        if segment is not None and self.is_local_root and segment.is_own_block():
-            segment.own_scope = data
+        if self._bridge_segment is not None and self.is_local_root:
+            self._bridge_segment.note_own_scope(data)
 
 
 class _Notes(SegmentMember, Protocol):

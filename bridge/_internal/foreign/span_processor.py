@@ -34,7 +34,7 @@ from bridge._internal.sampling.foreign_sampler import (
 from bridge._internal.sampling.sampler import SentrySampler, SpanStart, sample_rand_for
 from bridge._internal.sampling.upstream import RemoteSpan, upstream_of
 from bridge._internal.tracing.error_origin import note_span_of_error
-from bridge._internal.tracing.follow_up import follow_up_below
+from bridge._internal.tracing.follow_up import follow_up_below, segment_below
 from bridge._internal.tracing.segment import Segment, SegmentSink, segment_of
 from bridge._internal.tracing.segment_parent import parent_in, segment_parent_in, segment_parent_span
 from bridge._internal.tracing.span import (
@@ -132,9 +132,7 @@ class SentrySpanProcessor(SpanProcessor):
             segment = self._root(span, parent_in(context), context, is_current=is_current)
             scopes = segment.scopes
         else:
-            segment = above.segment
-            if segment.closed:
-                segment = follow_up_below(above.span, segment, lead_adopted) or segment.follow_up(scopes)
+            segment = segment_below(above, scopes, lead_adopted)
         note_membership(span, segment, scopes, above)
         if segment.sends and segment.options.capture_span_exceptions and segment.sink is not None:
             _capture_recorded_exceptions(span, segment.sink)

@@ -11,6 +11,7 @@ import sentry_sdk
 from opentelemetry import context as context_api
 
 from bridge._internal import sources
+from bridge._internal.capture.span_sink import settle_later
 from bridge._internal.capture.span_v2 import segment_attributes, streamed_span
 from bridge._internal.capture.transaction import PayloadOptions, span_payload, transaction_payload
 from bridge._internal.context.context_values import attached
@@ -80,6 +81,7 @@ class SentrySdkSink:
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything recorded so far was handed to sentry-sdk, and that has sent it."""
         seconds = self._client.options.shutdown_timeout if timeout is None else timeout
+        self._client.sink.settle()
         self._client.sink.send_waiting()
         flushed = self.worker.flush(seconds)
         private.main_client().flush(timeout=seconds)
@@ -111,6 +113,10 @@ class SentrySdkSink:
         if not self.streams_spans:
             sdk.transport.record_lost_event(reason, data_category="transaction")
         sdk.transport.record_lost_event(reason, data_category="span")
+
+    def root_waits(self, segment: Segment) -> bool:
+        """Have a root that ended before its children settled by the worker a little later."""
+        return settle_later(segment, self.worker)
 
     def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:
         """Queue a local root that has ended with its finished children; the scopes are read here, as they change."""

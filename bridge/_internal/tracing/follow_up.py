@@ -16,10 +16,20 @@ if TYPE_CHECKING:
 
     from opentelemetry import trace as trace_api
 
+    from bridge._internal.context.scope import Scopes
     from bridge._internal.tracing.segment import Segment
+    from bridge._internal.tracing.segment_parent import SegmentParent
 
     Lead: TypeAlias = Callable[[trace_api.Span, Segment], None]
     """Makes a span the root of a segment."""
+
+
+def segment_below(above: SegmentParent, scopes: Scopes | None, lead_other: Lead | None = None) -> Segment:
+    """Return the segment of a span that starts below another: that one's, or one that follows it."""
+    segment = above.segment
+    if not segment.recording or not segment.closed or (segment.waits and segment.is_own_block()):
+        return segment
+    return follow_up_below(above.span, segment, lead_other) or segment.follow_up(scopes)
 
 
 def follow_up_below(span: trace_api.Span | None, sent: Segment, lead_other: Lead | None = None) -> Segment | None:
@@ -44,6 +54,7 @@ def follow_up_below(span: trace_api.Span | None, sent: Segment, lead_other: Lead
         follower = segment.follow_up_of(remembered_scopes(top))
         lead(top, follower)
     follower.announce()
+    segment.settle_if_done()
     return follower
 
 

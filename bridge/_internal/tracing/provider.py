@@ -36,7 +36,7 @@ from bridge._internal.sampling.upstream import RemoteSpan, upstream_of
 from bridge._internal.sources import RandomIds
 from bridge._internal.tracing.block_error import record_block_error_as_otel
 from bridge._internal.tracing.decorator import decorate
-from bridge._internal.tracing.follow_up import follow_up_below
+from bridge._internal.tracing.follow_up import follow_up_below, segment_below
 from bridge._internal.tracing.light_spans import NO_OP, NoOpSpan, UnsampledSpan
 from bridge._internal.tracing.segment import Segment
 from bridge._internal.tracing.segment_parent import parent_in, segment_parent_in, segment_parent_span
@@ -303,7 +303,7 @@ class Tracer(SdkTracer):
         recording, flags = segment.recording, None
         provider = self._bridge_provider
         if recording and segment.closed:
-            segment = follow_up_below(above.span, segment) or segment.follow_up(scopes)
+            segment = segment_below(above, scopes)
         elif not isinstance(provider.sampler, SentrySampler):
             trace_state = parent.get_span_context().trace_state
             result = _ask_sampler(provider.sampler, start, parent_context, segment.trace_id, trace_state)

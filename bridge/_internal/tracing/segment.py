@@ -56,6 +56,9 @@ class SegmentSink(Protocol):
     def segment_started(self, segment: Segment) -> None:
         """The first span of a local root was started."""
 
+    def root_waits(self, segment: Segment) -> bool:
+        """A local root ended before its children: have `settle` called a little later; `False` if that cannot be."""
+
     def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:
         """A local root ended; its finished children go with it, `overflow` more did not fit."""
 
@@ -133,8 +136,11 @@ class Segment:
     collects = False  # whether finished spans are kept, to be sent
     _block: Token[None] | None = None  # of the `contextvars.Context` that the root was started in, while it is open
     closed = False
+    waits = False  # whether the root has ended, and open children of its own block may still end in time
+    _waiting_root: SegmentRoot | None = None  # held while it waits
     abandoned = False  # what ends from now on is not sent
     _holders = 0  # those that the root's end waits for
+    _is_settled = False  # whether the root was handed over
     _has_ended = False  # whether the root ended while it was held
     _find_root: Callable[[], SegmentRoot | None] | None = None
     _follows: Segment | None = None  # the first of its trace here, if it is not that itself
@@ -295,6 +301,11 @@ class Segment:
         self._block = _block.set(None)
         return True
 
+    def note_own_scope(self, data: ScopeData) -> None:
+        """Take what the root's own block wrote to its current scope; other tasks' and threads' writes are theirs."""
+        if not self.closed and self.is_own_block():
+            self.own_scope = data
+
     def report_started(self) -> None:
         """Report the spans that were started here since the last call to the sink.
 
@@ -331,15 +342,15 @@ class Segment:
                 self._end()
         else:
             with self.lock:
-                if self.closed:
+                if self.closed and not (self.waits and self.is_own_block()):
                     return False
-                if self.keep(span):
-                    pass
-                elif self._streams:
+                if self._streams or len(self._finished) < self._most:
                     self._finished.append(span)
                 else:
                     self._overflow += 1
-            if self._streams and len(self._finished) > self._most:
+            if self.waits:
+                self.settle_if_done()
+            elif self._streams and len(self._finished) > self._most:
                 self.send_waiting()
         return True
 
@@ -361,14 +372,34 @@ class Segment:
         with self.lock:
             if self.abandoned:
                 return
-            finished, self._finished = self._finished, type(self._finished)()
             self.closed = True
+            self.waits = self.gathers and self._has_open_children()
+            self._waiting_root = self.root if self.waits else None
+        if not (self.waits and self.sink is not None and self.sink.root_waits(self)):
+            self.settle()
+
+    def _has_open_children(self) -> bool:
+        return self.started - self._handed_over > 1 + len(self._finished) + self._overflow
+
+    def settle_if_done(self) -> None:
+        """Settle a root that waits for nothing any more."""
+        if self.waits and not self._has_open_children():
+            self.settle()
+
+    def settle(self) -> None:
+        """Hand over what ended in time, the root has waited long enough; once, as it is called for several reasons."""
+        with self.lock:
+            if self.abandoned or not self.closed or self._is_settled or self._process != forking.generation:
+                return
+            self._is_settled, self.waits = True, False
+            finished, self._finished = self._finished, type(self._finished)()
             self._block = None
             self._handed_over += 1 + len(finished) + self._overflow
             unreported, self._reported = self.started - self._reported, self.started
         if self.sink is not None:
             self.sink.spans_started(unreported)
             self.sink.segment_ended(self, finished, self._overflow)
+        self._waiting_root = None
 
     def take_late(self, span: FinishedSpan, follower: Segment | None) -> None:
         """Take a span that ended after the root was sent: into a follow-up that is open, or else as one by itself."""
@@ -383,6 +414,7 @@ class Segment:
                 follower._reported += 1
             if not follower.take(span):
                 follower.take_late(span, None)
+            self.settle_if_done()
             return
         if self.sink is None:
             return
@@ -394,6 +426,7 @@ class Segment:
         follower._find_root = lambda: span
         follower.closed = True
         self.sink.segment_ended(follower, [], 0)
+        self.settle_if_done()
 
     def send_waiting(self) -> None:
         """Hand over the finished children that wait, where spans are streamed."""
@@ -412,6 +445,7 @@ class Segment:
             lost, self._handed_over = self.started - self._handed_over, self.started
             self._finished = []
             self.closed = self.abandoned = True
+            self.waits, self._waiting_root = False, None
         self.report_started()
         if self.sink is not None and lost:
             self.sink.spans_lost(lost, with_root=True)
@@ -422,6 +456,7 @@ class Segment:
         self._finished = []
         self._reported = self.started
         self.closed = True
+        self.waits, self._waiting_root = False, None
 
     def __del__(self) -> None:
         # No span of this segment exists any more: those that did not end never will.

@@ -531,9 +531,8 @@ class RecordingSpan(LocalSpan, SdkSpan):
 
     def _bridge_note_own_scope(self, data: ScopeData) -> None:
         """Take what the root's own block wrote to its current scope; other tasks' and threads' writes are theirs."""
-        segment = self._bridge_segment
-        if self.is_local_root and segment.is_own_block():
-            segment.own_scope = data
+        if self.is_local_root:
+            self._bridge_segment.note_own_scope(data)
 
     def _make_attributes(self) -> BoundedAttributes:
         self._is_cleaned = True
