@@ -27,6 +27,11 @@ EXPECTED: dict[str, set[str]] = {
     "_internal/foreign/span_processor.py": {
         "_on_ending",
     },
+    "_internal/kept_attributes.py": {
+        "_attributes",
+        "_dict",
+        "_set_items",
+    },
     "_internal/otel_private.py": {
         "_RUNTIME_CONTEXT",
         "_SPAN_KEY",

@@ -35,6 +35,8 @@ from opentelemetry.semconv.attributes.exception_attributes import (
 # Where the active span lives in a Context. Seen in 1.40 to 1.45.
 from opentelemetry.trace.propagation import _SPAN_KEY as SPAN_KEY
 
+from bridge._internal.kept_attributes import KeptAttributes
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextvars import ContextVar
@@ -249,7 +251,7 @@ def shared_attributes(limits: Any, plain: dict[str, Any], *, frozen: bool) -> Bo
 
     `BoundedAttributes._dict` and `_immutable`, seen in 1.40 to 1.45.
     """
-    made = BoundedAttributes(limits.max_span_attributes, None, False, limits.max_span_attribute_length)
+    made = KeptAttributes(limits.max_span_attributes, None, False, limits.max_span_attribute_length)
     made._dict = plain
     made._immutable = frozen
     return made

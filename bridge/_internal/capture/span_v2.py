@@ -18,6 +18,7 @@ from bridge._internal.capture.transaction import (
     resource_of,
     semantics_of,
     status_of,
+    valid_links,
 )
 from bridge._internal.semantics.names import streamed_name
 from bridge._internal.version import SDK
@@ -101,9 +102,9 @@ def streamed_span(
     }
     if span.parent_span_id is not None:
         payload["parent_span_id"] = span.parent_span_id
-    if span.links:
+    if links := valid_links(span):
         clean = link_attributes(span, options)
-        payload["links"] = [link_payload(link, lambda given: _typed_all(clean(given))) for link in span.links]
+        payload["links"] = [link_payload(link, lambda given: _typed_all(clean(given))) for link in links]
     return payload
 
 

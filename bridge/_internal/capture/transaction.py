@@ -121,7 +121,7 @@ def _span_facts(span: FinishedSpan, data: dict[str, Any], found: Semantics, opti
     if description := span.status.description:
         data.setdefault("otel.status_description", options.privacy.text(description))
     add_scope_and_events(span, data, options)
-    if links := span.links:
+    if links := valid_links(span):
         facts["links"] = [link_payload(link, link_attributes(span, options)) for link in links]
     return facts
 
@@ -145,6 +145,11 @@ def _event(event: Any, span: FinishedSpan, options: PayloadOptions) -> dict[str,
 def resource_of(root: FinishedSpan, options: PayloadOptions) -> dict[str, Any]:
     """Return what a span's process is, as it may leave."""
     return options.privacy.clean(getattr(root.resource, "attributes", None) or {})
+
+
+def valid_links(span: FinishedSpan) -> list[Link]:
+    """Return the links of a span that lead to a span; OpenTelemetry records others too, which Sentry cannot read."""
+    return [link for link in span.links if link.context.is_valid]
 
 
 def link_payload(link: Link, attributes: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
@@ -174,8 +179,7 @@ def data_of(span: FinishedSpan, options: PayloadOptions, *, streams: bool = Fals
 
     Whatever else is told of the span is told from these: what does not leave is not in its names either.
     """
-    # Copied at once: the SDK's own mapping takes a lock at each look, for twice the cost (benchmarks/export.py).
-    attributes: dict[str, Any] = span.attributes.copy() if span.attributes else {}
+    attributes = span.all_attributes()
     complete(attributes, span.kind, cache_prefixes=options.cache_prefixes, streams=streams)
     return options.privacy.clean(attributes, span.kind, span.user_attributes)
 

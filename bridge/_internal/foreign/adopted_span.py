@@ -6,10 +6,11 @@ scopes, the parent, for a local root the `AdoptedSpan` that its segment has as r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from bridge._internal.context.scope import remembered_scopes
 from bridge._internal.foreign.span_view import SpanView
+from bridge._internal.kept_attributes import complete_attributes, keep_attributes
 from bridge._internal.tracing.segment import SegmentMember, segment_of
 from bridge._internal.tracing.span import ORIGIN_NATIVE, Span, parent_span_id_of, transaction_name_of
 
@@ -67,6 +68,10 @@ class AdoptedSpan(SpanView):
     def attributes(self) -> Mapping[str, types.AttributeValue]:
         """The span's attributes."""
         return self._sdk_span.attributes or {}
+
+    def all_attributes(self) -> dict[str, Any]:
+        """Return a copy of the attributes, with what limits took that tells what the span means."""
+        return complete_attributes(self._sdk_span)
 
     @property
     def status(self) -> Status:
@@ -138,6 +143,7 @@ def note_membership(span: SdkSpan, segment: Segment, scopes: Scopes | None, abov
     notes = cast("_Notes", span)
     notes._bridge_segment = segment
     notes._bridge_scopes = scopes
+    keep_attributes(span)
     notes._bridge_segment_parent = above  # while a span is held its root is, to which its segment refers weakly
     if segment.was_opened:
         if segment.collects:

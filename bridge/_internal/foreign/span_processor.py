@@ -38,10 +38,8 @@ from bridge._internal.tracing.follow_up import follow_up_below, segment_below
 from bridge._internal.tracing.segment import Segment, SegmentSink, segment_of
 from bridge._internal.tracing.segment_parent import parent_in, segment_parent_in, segment_parent_span
 from bridge._internal.tracing.span import (
-    OP_ATTRIBUTE,
     ORIGIN_NATIVE,
     REQUEST_KINDS,
-    SOURCE_ATTRIBUTE,
     RecordingSpan,
 )
 
@@ -191,18 +189,7 @@ class SentrySpanProcessor(SpanProcessor):
             return foreign_decision(
                 flag, trace_id=trace_id, upstream=upstream, sampler=theirs, trace_state=trace_state, record=True
             )
-        attributes = span.attributes or {}
-        start = SpanStart(
-            span.name,
-            span.kind,
-            attributes,
-            span.links,
-            trace_id,
-            upstream,
-            op=_text(attributes.get(OP_ATTRIBUTE)),
-            source=_text(attributes.get(SOURCE_ATTRIBUTE)),
-            origin=ORIGIN_NATIVE,
-        )
+        start = SpanStart(span.name, span.kind, span.attributes, span.links, trace_id, upstream, origin=ORIGIN_NATIVE)
         return decision_among_recorded(ours, start, sampler=theirs, flag=flag, trace_state=trace_state)
 
     def _on_ending(self, span: SdkSpan) -> None:
@@ -263,10 +250,6 @@ def remembered_processor(provider: Any) -> SentrySpanProcessor | None:
     """Return what was noted as added to a provider."""
     known: SentrySpanProcessor | None = getattr(provider, "_bridge_processor", None)
     return known
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _capture_recorded_exceptions(span: SdkSpan, sink: SegmentSink) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
+from bridge._internal.kept_attributes import OP_ATTRIBUTE, complete_attributes
 from bridge._internal.tracing.segment import segment_of
-from bridge._internal.tracing.span import OP_ATTRIBUTE, Span, status_of
+from bridge._internal.tracing.span import Span, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,7 +61,7 @@ class SpanView(Span):
     @property
     def op(self) -> str | None:
         """The op that was given, if any."""
-        value = (getattr(self._span, "attributes", None) or {}).get(OP_ATTRIBUTE)
+        value = complete_attributes(self._span).get(OP_ATTRIBUTE) if isinstance(self._span, ReadableSpan) else None
         return value if isinstance(value, str) else None
 
     @op.setter

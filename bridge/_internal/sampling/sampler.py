@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 
 from bridge._internal import active
 from bridge._internal.guard import report_fault
+from bridge._internal.kept_attributes import OP_ATTRIBUTE, SOURCE_ATTRIBUTE
 from bridge._internal.sampling.decision import Decision, trace_state_for
 from bridge._internal.sampling.upstream import Sampled, Upstream, upstream_of
 from bridge._internal.wire.sample_rand import (
@@ -287,15 +288,22 @@ class SentrySampler(Sampler):
 
 def _sampling_context(start: SpanStart) -> dict[str, Any]:
     upstream = start.upstream
+    attributes = dict(start.attributes or _NO_ATTRIBUTES)
+    op = start.op or _text(attributes.get(OP_ATTRIBUTE))  # given outright, or as an attribute of a native span
+    source = start.source or _text(attributes.get(SOURCE_ATTRIBUTE))
     return {
         "name": start.name,
-        "op": start.op,
-        "source": start.source,
+        "op": op,
+        "source": source,
         "origin": start.origin,
         "kind": start.kind,
-        "attributes": dict(start.attributes or _NO_ATTRIBUTES),
+        "attributes": attributes,
         "trace_id": f"{start.trace_id:032x}",
         "parent_sampled": None if upstream is None else upstream.sampled,
         "parent_sample_rate": None if upstream is None else upstream.sample_rate,
-        "transaction_context": {"name": start.name, "op": start.op, "source": start.source},
+        "transaction_context": {"name": start.name, "op": op, "source": source},
     }
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

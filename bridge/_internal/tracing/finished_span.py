@@ -27,6 +27,9 @@ class FinishedSpan(Protocol):
     def kind(self) -> SpanKind: ...
     @property
     def attributes(self) -> Any: ...
+    def all_attributes(self) -> dict[str, Any]:
+        """Return a copy of the attributes, with what limits took that tells what the span means."""
+
     @property
     def status(self) -> Status: ...
     @property

@@ -20,6 +20,7 @@ from bridge._internal import active
 from bridge._internal.context.runtime import SCOPES_KEY
 from bridge._internal.context.scope import activated, current_scopes, find_scopes
 from bridge._internal.guard import guard
+from bridge._internal.kept_attributes import OP_ATTRIBUTE, SOURCE_ATTRIBUTE
 from bridge._internal.options import Options
 from bridge._internal.otel_private import (
     RANDOM_TRACE_FLAG,
@@ -40,7 +41,7 @@ from bridge._internal.tracing.follow_up import follow_up_below, segment_below
 from bridge._internal.tracing.light_spans import NO_OP, NoOpSpan, UnsampledSpan
 from bridge._internal.tracing.segment import Segment
 from bridge._internal.tracing.segment_parent import parent_in, segment_parent_in, segment_parent_span
-from bridge._internal.tracing.span import OP_ATTRIBUTE, REQUEST_KINDS, SOURCE_ATTRIBUTE, RecordingSpan, Span
+from bridge._internal.tracing.span import REQUEST_KINDS, RecordingSpan, Span
 from bridge._internal.tracing.suppression import SUPPRESS_TRACING_KEY, is_own_request, is_suppressed
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
 F = TypeVar("F")
 
 
-class RandomIdGenerator(RandomIds, IdGenerator):
+class RandomIdGenerator(RandomIds, SdkRandomIdGenerator):
     """Makes random ids; unlike those of the SDK's generator they do not come from the program's own `random`."""
 
 
@@ -89,7 +90,7 @@ class TracerProvider(SdkTracerProvider):
         self.sink = sink
         super().__init__(sampler or SentrySampler(), *args, **kwargs)
         if type(self.id_generator) is SdkRandomIdGenerator:
-            self.id_generator = RandomIdGenerator()  # type: ignore[assignment]  # typed by what the SDK assigns
+            self.id_generator = RandomIdGenerator()
 
     def configure(
         self,

@@ -19,6 +19,7 @@ from opentelemetry.trace import (
 
 from bridge._internal.context.scope import activated
 from bridge._internal.guard import guard, report_fault
+from bridge._internal.kept_attributes import OP_ATTRIBUTE
 from bridge._internal.otel_private import (
     EXCEPTION_ESCAPED,
     EXCEPTION_MESSAGE,
@@ -55,14 +56,13 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from bridge._internal.context.scope import ScopeData, Scopes
+    from bridge._internal.kept_attributes import KeptAttributes
     from bridge._internal.sampling.upstream import Sampled
     from bridge._internal.tracing.segment import Segment, SegmentRoot
     from bridge._internal.tracing.segment_parent import SegmentParent
 
     EventAttributes = dict[str, Any]
 
-OP_ATTRIBUTE = "sentry.op"
-SOURCE_ATTRIBUTE = "sentry.source"
 HTTP_STATUS_ATTRIBUTE = "http.response.status_code"
 ORIGIN_NATIVE = "auto.otel"
 ORIGIN_MANUAL = "manual"
@@ -329,6 +329,10 @@ class RecordingSpan(LocalSpan, SdkSpan):
             return MappingProxyType(self._plain)
         return MappingProxyType(cast("BoundedAttributes", self._attributes))
 
+    def all_attributes(self) -> dict[str, Any]:
+        """Return a copy of the attributes, with what limits took that tells what the span means."""
+        return cast("KeptAttributes", self._attributes).complete() if self._is_cleaned else dict(self._plain)
+
     @property
     def events(self) -> Sequence[Event]:
         """The span's events, as they are now."""
@@ -347,7 +351,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
     @property
     def op(self) -> str | None:
         """The op that was given, or `None`: then it is inferred from the attributes when the span ends."""
-        value = self._plain.get(OP_ATTRIBUTE)
+        value = self.all_attributes().get(OP_ATTRIBUTE) if self._is_cleaned else self._plain.get(OP_ATTRIBUTE)
         return value if isinstance(value, str) else None
 
     @op.setter

@@ -1,0 +1,71 @@
+"""KeptAttributes: the attributes of a span, which remember what a limit takes, as that may tell what the span means."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.attributes import BoundedAttributes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.util import types
+
+OP_ATTRIBUTE = "sentry.op"
+SOURCE_ATTRIBUTE = "sentry.source"
+_EXPLICIT = frozenset({OP_ATTRIBUTE, SOURCE_ATTRIBUTE})
+_MOST_KEPT = 64
+
+
+class KeptAttributes(BoundedAttributes):
+    """The attributes of a span as the SDK keeps them; Sentry is also told of what their limits took.
+
+    That is what was set first, as that is what an instrumentation starts its span with, and the op and the source that
+    the program gave. Exporters see what the limits leave. `BoundedAttributes._dict` and `_set_items`, seen in 1.40 to
+    1.45.
+    """
+
+    kept: Mapping[str, Any] = MappingProxyType({})
+    """What is not among the attributes any more."""
+    uncut: Mapping[str, Any] = MappingProxyType({})
+    """The op and the source, where texts are cut."""
+
+    def __setitem__(self, key: str, value: types.AnyValue) -> None:
+        most, known = self.maxlen, self._dict
+        if most is not None and len(known) >= most and key not in known:
+            taken, what = (key, value) if most == 0 else next(iter(known.items()))
+            if len(self.kept) < _MOST_KEPT or taken in _EXPLICIT:
+                self.kept = {**self.kept, taken: what}
+        if key in _EXPLICIT and (self.max_value_len is not None or key in self.uncut):
+            self.uncut = {**self.uncut, key: value}
+        super().__setitem__(key, value)
+
+    def _set_items(self, attributes: Mapping[str, types.AnyValue]) -> None:
+        for key, value in attributes.items():
+            self[key] = value
+
+    def complete(self) -> dict[str, Any]:
+        """Return a copy, with what was taken and uncut."""
+        return {**self.kept, **self._dict, **self.uncut}
+
+
+def keep_attributes(span: Any) -> None:
+    """Have what limits take of a span of another provider remembered. `Span._attributes`, seen in 1.40 to 1.45."""
+    attributes = getattr(span, "_attributes", None)
+    if type(attributes) is BoundedAttributes:
+        attributes.__class__ = KeptAttributes  # in place: the SDK's span and its processors hold this object
+
+
+def keep_explicit(span: Any, op: str | None, source: str | None) -> None:
+    """Remember what a span of another provider was started with, of which its limits may have taken something then."""
+    attributes = getattr(span, "_attributes", None)
+    if isinstance(attributes, KeptAttributes):
+        given = {OP_ATTRIBUTE: op, SOURCE_ATTRIBUTE: source}
+        attributes.uncut = {key: value for key, value in given.items() if value is not None}
+
+
+def complete_attributes(span: Any) -> dict[str, Any]:
+    """Return the attributes of a span of another provider, with what limits took where that was remembered."""
+    attributes = getattr(span, "_attributes", None)
+    return attributes.complete() if isinstance(attributes, KeptAttributes) else dict(span.attributes or {})
