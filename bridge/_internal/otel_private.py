@@ -50,6 +50,7 @@ __all__ = [
     "EXCEPTION_MESSAGE",
     "EXCEPTION_STACKTRACE",
     "EXCEPTION_TYPE",
+    "KNOWS_RANDOM_FLAG",
     "RANDOM_TRACE_FLAG",
     "SPAN_KEY",
     "SUPPRESS_HTTP_INSTRUMENTATION_KEY",
@@ -330,11 +331,15 @@ def scope_of_tracer(tracer: Any) -> Any:
 
 
 def trace_id_is_random(id_generator: Any) -> bool:
-    """Tell whether an id generator promises 56 random bits. `IdGenerator.is_trace_id_random`, seen in 1.41 to 1.45."""
+    """Tell whether an id generator promises 56 random bits. `IdGenerator.is_trace_id_random`, seen in 1.41 to 1.45.
+
+    With 1.40, which knows no such promise and no flag for it, none does.
+    """
     tells = getattr(id_generator, "is_trace_id_random", None)
-    return bool(tells()) if tells is not None else False
+    return bool(tells()) if tells is not None and KNOWS_RANDOM_FLAG else False
 
 
+KNOWS_RANDOM_FLAG = hasattr(_trace_api.TraceFlags, "RANDOM_TRACE_ID")
 RANDOM_TRACE_FLAG: int = getattr(_trace_api.TraceFlags, "RANDOM_TRACE_ID", 0x02)
 """W3C level 2's flag for 56 random bits. `TraceFlags.RANDOM_TRACE_ID`, seen in 1.41 to 1.45."""
 

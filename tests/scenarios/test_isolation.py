@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import NonRecordingSpan, NoOpTracer, SpanKind
 
 import bridge
+from bridge._internal.otel_private import tracers
 from bridge.testing import BridgeCapture, capture
 from tests.benchmark import load
 
@@ -211,7 +212,8 @@ def test_below_a_dropped_span_of_an_adopted_provider_a_span_stays_in_the_transac
                 pass
     assert sent.tree() == ["root", ["above", ["inside"]]]
     assert span_id == f"{above.get_span_context().span_id:016x}"
-    assert type(adopted) is SdkTracer, "close gives the tracer back"
+    if tracers(provider) is not None or when == "before":  # OpenTelemetry before 1.42 does not know its tracers
+        assert type(adopted) is SdkTracer, "close gives the tracer back"
 
 
 def test_a_dropped_job_of_an_adopted_provider_has_scopes_of_its_own() -> None:
