@@ -16,6 +16,8 @@ OP_ATTRIBUTE = "sentry.op"
 SOURCE_ATTRIBUTE = "sentry.source"
 _EXPLICIT = frozenset({OP_ATTRIBUTE, SOURCE_ATTRIBUTE})
 _MOST_KEPT = 64
+_PLAIN_TYPES = frozenset({str, int, float, bool})
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class KeptAttributes(BoundedAttributes):
@@ -26,9 +28,9 @@ class KeptAttributes(BoundedAttributes):
     1.45.
     """
 
-    kept: Mapping[str, Any] = MappingProxyType({})
+    kept = _NOTHING
     """What is not among the attributes any more."""
-    uncut: Mapping[str, Any] = MappingProxyType({})
+    uncut = _NOTHING
     """The op and the source, where texts are cut."""
 
     def __setitem__(self, key: str, value: types.AnyValue) -> None:
@@ -42,12 +44,26 @@ class KeptAttributes(BoundedAttributes):
         super().__setitem__(key, value)
 
     def _set_items(self, attributes: Mapping[str, types.AnyValue]) -> None:
-        for key, value in attributes.items():
-            self[key] = value
+        before = self._dict.copy()
+        inherited = getattr(super(), "_set_items", None)
+        if inherited is not None:
+            inherited(attributes)
+        else:
+            for key, value in attributes.items():
+                self[key] = value
+        before.update((key, value) for key, value in attributes.items() if type(value) in _PLAIN_TYPES and key)
+        taken = [key for key in before if key not in self._dict]
+        if taken:
+            kept = [*taken[: max(0, _MOST_KEPT - len(self.kept))], *(key for key in taken if key in _EXPLICIT)]
+            self.kept = {**self.kept, **{key: before[key] for key in kept}}
+        if self.max_value_len is not None or self.uncut:
+            self.uncut = {**self.uncut, **{key: attributes[key] for key in _EXPLICIT if key in attributes}}
 
-    def complete(self) -> dict[str, Any]:
-        """Return a copy, with what was taken and uncut."""
-        return {**self.kept, **self._dict, **self.uncut}
+    def taken(self) -> Mapping[str, Any]:
+        """Return what is not among the attributes any more, and what was cut, as it was."""
+        if not self.kept and not self.uncut:
+            return _NOTHING
+        return {**{key: value for key, value in self.kept.items() if key not in self._dict}, **self.uncut}
 
 
 def keep_attributes(span: Any) -> None:
@@ -65,7 +81,7 @@ def keep_explicit(span: Any, op: str | None, source: str | None) -> None:
         attributes.uncut = {key: value for key, value in given.items() if value is not None}
 
 
-def complete_attributes(span: Any) -> dict[str, Any]:
-    """Return the attributes of a span of another provider, with what limits took where that was remembered."""
+def taken_attributes(span: Any) -> Mapping[str, Any]:
+    """Return what limits took of the attributes of a span of another provider, where that was remembered."""
     attributes = getattr(span, "_attributes", None)
-    return attributes.complete() if isinstance(attributes, KeptAttributes) else dict(span.attributes or {})
+    return attributes.taken() if isinstance(attributes, KeptAttributes) else _NOTHING

@@ -18,6 +18,7 @@ from bridge._internal.capture.transaction import (
     resource_of,
     semantics_of,
     status_of,
+    telling_data,
     valid_links,
 )
 from bridge._internal.semantics.names import streamed_name
@@ -68,7 +69,7 @@ def segment_attributes(root: FinishedSpan, *, layers: Sequence[ScopeLike], optio
 
 
 def _name(span: FinishedSpan, data: Mapping[str, Any], options: PayloadOptions) -> str:
-    return streamed_name(semantics_of(span, data, options), name_of(span, options), data)
+    return streamed_name(semantics_of(span, telling_data(span, data, options), options), name_of(span, options), data)
 
 
 def streamed_span(
@@ -81,7 +82,8 @@ def streamed_span(
 ) -> dict[str, Any]:
     """Return a finished span as it stands in a span container, with the attributes of its segment."""
     own = data_of(span, options, streams=True)
-    found = semantics_of(span, own, options)
+    telling = telling_data(span, own, options)
+    found = semantics_of(span, telling, options)
     attributes: dict[str, Any] = {**common, **own, **_facts(span, found, options)}
     if is_segment:
         is_custom = in_force(layers, "transaction_name") is not None
@@ -94,7 +96,7 @@ def streamed_span(
         "trace_id": span.trace_id,
         "span_id": span.span_id,
         "name": common["sentry.segment.name"] if is_segment else _name(span, own, options),
-        "status": "ok" if status_of(span, own) == "ok" else "error",
+        "status": "ok" if status_of(span, telling) == "ok" else "error",
         "is_segment": is_segment,
         "start_timestamp": (span.start_time or 0) / 1e9,
         "end_timestamp": end_of(span) / 1e9,

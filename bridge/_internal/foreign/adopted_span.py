@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from bridge._internal.context.scope import remembered_scopes
 from bridge._internal.foreign.span_view import SpanView
-from bridge._internal.kept_attributes import complete_attributes, keep_attributes
+from bridge._internal.kept_attributes import keep_attributes, taken_attributes
 from bridge._internal.tracing.segment import SegmentMember, segment_of
 from bridge._internal.tracing.span import ORIGIN_NATIVE, Span, parent_span_id_of, transaction_name_of
 
@@ -69,9 +69,9 @@ class AdoptedSpan(SpanView):
         """The span's attributes."""
         return self._sdk_span.attributes or {}
 
-    def all_attributes(self) -> dict[str, Any]:
-        """Return a copy of the attributes, with what limits took that tells what the span means."""
-        return complete_attributes(self._sdk_span)
+    def taken_attributes(self) -> Mapping[str, Any]:
+        """Return what limits took of the attributes: it is not sent, but tells what the span means."""
+        return taken_attributes(self._sdk_span)
 
     @property
     def status(self) -> Status:

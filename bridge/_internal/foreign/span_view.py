@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
-from bridge._internal.kept_attributes import OP_ATTRIBUTE, complete_attributes
+from bridge._internal.kept_attributes import OP_ATTRIBUTE, taken_attributes
 from bridge._internal.tracing.segment import segment_of
 from bridge._internal.tracing.span import Span, status_of
 
@@ -61,7 +60,8 @@ class SpanView(Span):
     @property
     def op(self) -> str | None:
         """The op that was given, if any."""
-        value = complete_attributes(self._span).get(OP_ATTRIBUTE) if isinstance(self._span, ReadableSpan) else None
+        known = {**(getattr(self._span, "attributes", None) or {}), **taken_attributes(self._span)}
+        value = known.get(OP_ATTRIBUTE)
         return value if isinstance(value, str) else None
 
     @op.setter

@@ -27,8 +27,8 @@ class FinishedSpan(Protocol):
     def kind(self) -> SpanKind: ...
     @property
     def attributes(self) -> Any: ...
-    def all_attributes(self) -> dict[str, Any]:
-        """Return a copy of the attributes, with what limits took that tells what the span means."""
+    def taken_attributes(self) -> Mapping[str, Any]:
+        """Return what limits took of the attributes: it is not sent, but tells what the span means."""
 
     @property
     def status(self) -> Status: ...

@@ -329,9 +329,9 @@ class RecordingSpan(LocalSpan, SdkSpan):
             return MappingProxyType(self._plain)
         return MappingProxyType(cast("BoundedAttributes", self._attributes))
 
-    def all_attributes(self) -> dict[str, Any]:
-        """Return a copy of the attributes, with what limits took that tells what the span means."""
-        return cast("KeptAttributes", self._attributes).complete() if self._is_cleaned else dict(self._plain)
+    def taken_attributes(self) -> Mapping[str, Any]:
+        """Return what limits took of the attributes: it is not sent, but tells what the span means."""
+        return cast("KeptAttributes", self._attributes).taken() if self._is_cleaned else {}
 
     @property
     def events(self) -> Sequence[Event]:
@@ -351,7 +351,7 @@ class RecordingSpan(LocalSpan, SdkSpan):
     @property
     def op(self) -> str | None:
         """The op that was given, or `None`: then it is inferred from the attributes when the span ends."""
-        value = self.all_attributes().get(OP_ATTRIBUTE) if self._is_cleaned else self._plain.get(OP_ATTRIBUTE)
+        value = self.taken_attributes().get(OP_ATTRIBUTE) or self._plain.get(OP_ATTRIBUTE)
         return value if isinstance(value, str) else None
 
     @op.setter
