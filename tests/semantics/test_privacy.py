@@ -380,3 +380,9 @@ def test_cleaning_twice_changes_nothing(attributes: dict[str, Any], kind: SpanKi
     privacy = Privacy(send_default_pii=sends_pii)
     once = privacy.clean(attributes, kind)
     assert privacy.clean(once, kind).keys() == once.keys()
+
+
+def test_a_database_system_that_is_no_text() -> None:
+    """The statement is redacted as that of an unknown system."""
+    cleaned = Privacy().clean({"db.system": ["x"], "db.statement": "SELECT 'secret'"}, SpanKind.CLIENT)
+    assert "secret" not in str(cleaned["db.statement"])

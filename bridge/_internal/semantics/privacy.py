@@ -116,7 +116,7 @@ class Privacy:
         return _filter if self._names.of_attribute(key) else None
 
     def _statement(self, value: Any, attributes: Mapping[str, Any]) -> Any:
-        system = attributes.get("db.system.name") or attributes.get("db.system") or ""
+        system = first_text(attributes, "db.system.name", "db.system")
         if type(value) is str:
             return self.text(without_literals(value, system))
         return _each_text(value, lambda text: self.text(without_literals(text, system)))
