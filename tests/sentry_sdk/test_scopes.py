@@ -152,3 +152,13 @@ def test_event_processors_of_the_request_see_its_transaction(order):
             with world.native("root"):
                 pass
         assert world.transactions[0]["extra"] == {"seen": "transaction"}
+
+
+def test_a_root_that_waits_has_the_scopes_of_its_end(static_world):
+    """A native job leaves a span open; what the next one says of its user is on the next one's transaction alone."""
+    for user in ("alice", "bob"):
+        with static_world.native(user):
+            sentry_sdk.set_user({"id": user})
+            static_world.tracer.start_span("left open")
+    found = {one["transaction"]: one["user"]["id"] for one in static_world.transactions}
+    assert found == {"alice": "alice", "bob": "bob"}

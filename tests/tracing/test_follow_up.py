@@ -253,4 +253,15 @@ def test_a_root_that_waits_keeps_its_scope(world: tuple[BridgeCapture, trace.Tra
         root.end()
         bridge.set_tag("later", "yes")
         inner.end()
-    assert sent.transactions[0]["tags"].get("when") == "before"
+    tags = sent.transactions[0]["tags"]
+    assert (tags.get("when"), tags.get("later")) == ("before", None)
+
+
+def test_the_next_job_of_a_worker_is_not_on_the_one_that_waits(world: tuple[BridgeCapture, trace.Tracer]) -> None:
+    """A job leaves a span open; what the next one says of its user within the moment is on the next one's alone."""
+    sent, tracer = world
+    for user in ("alice", "bob"):
+        with tracer.start_as_current_span(user):
+            bridge.set_user({"id": user})
+            tracer.start_span("left open")
+    assert {one["transaction"]: one["user"]["id"] for one in sent.transactions} == {"alice": "alice", "bob": "bob"}

@@ -6,7 +6,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from bridge._internal.capture.event import is_control_flow
-from bridge._internal.capture.trace_lifecycle import StreamedSpans, WholeTransactions
+from bridge._internal.capture.trace_lifecycle import StreamedSpans, WholeTransactions, layers_of
 from bridge._internal.delivery import outcomes as reasons
 from bridge._internal.delivery.envelope import SPAN_CATEGORY, TRANSACTION_CATEGORY
 from bridge._internal.guard import guard
@@ -74,6 +74,7 @@ class SpanSink:
 
     def root_waits(self, segment: Segment) -> bool:
         """Have a root that ended before its children settled by the worker a little later."""
+        segment.ended_with = layers_of(segment)
         return settle_later(segment, self._sender.worker)
 
     def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:

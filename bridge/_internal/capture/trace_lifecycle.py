@@ -48,7 +48,8 @@ class WholeTransactions:
         """Queue the transaction of a root that has ended."""
         if overflow:
             self._sender.outcomes.lost(reasons.BUFFER_OVERFLOW, SPAN_CATEGORY, overflow)
-        job = partial(self._envelopes, segment, segment.payload_root, children, layers_of(segment), overflow)
+        layers = segment.ended_with or layers_of(segment)
+        job = partial(self._envelopes, segment, segment.payload_root, children, layers, overflow)
         self._sender.submit(job, _losses(len(children)))
 
     def spans_ended(self, segment: Segment, spans: list[EndedSpan]) -> None:

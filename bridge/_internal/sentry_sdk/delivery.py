@@ -47,12 +47,20 @@ _ATTRIBUTES_SAID_BY_THEM = frozenset({"sentry.sdk.name", "sentry.sdk.version", "
 class RootFacts:
     """What is kept with a local root of OpenTelemetry's API for sentry-sdk: who started it, and its profile."""
 
-    __slots__ = ("profile", "thread")
+    __slots__ = ("_is_running", "profile", "thread")
 
     def __init__(self) -> None:
         thread = threading.current_thread()
         self.thread = {"thread.id": str(thread.ident), "thread.name": thread.name}
         self.profile: Any = None
+        self._is_running = True
+
+    def stop_profile(self) -> None:
+        """Stop the profile, if there is one, where the root ends; once."""
+        if self.profile is not None and self._is_running:
+            self._is_running = False
+            with guard("sentry_sdk", "a profile could not be stopped"):
+                self.profile.__exit__(None, None, None)
 
 
 def _payload_options(options: Mapping[str, Any]) -> PayloadOptions:
@@ -116,6 +124,9 @@ class SentrySdkSink:
 
     def root_waits(self, segment: Segment) -> bool:
         """Have a root that ended before its children settled by the worker a little later."""
+        segment.ended_with = _SentWith(segment)
+        if isinstance(segment.guest, RootFacts):
+            segment.guest.stop_profile()
         return settle_later(segment, self.worker)
 
     def segment_ended(self, segment: Segment, children: list[EndedSpan], overflow: int) -> None:
@@ -126,13 +137,11 @@ class SentrySdkSink:
             self._client.sender.outcomes.lost(reasons.INTERNAL_SDK_ERROR, SPAN_CATEGORY, 1 + len(children))
             return
         facts = segment.guest if isinstance(segment.guest, RootFacts) else RootFacts()
-        if facts.profile is not None:
-            with guard("sentry_sdk", "a profile could not be stopped"):
-                facts.profile.__exit__(None, None, None)
+        facts.stop_profile()
         if self.streams_spans:
             self.spans_ended(segment, [*children, root])
             return
-        scopes = _SentWith(segment)
+        scopes = segment.ended_with or _SentWith(segment)
         job = partial(self._send_transaction, segment, root, children, overflow, facts, scopes)
         self._submit(job, 1 + len(children))
         if overflow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from opentelemetry.trace import TraceFlags
 
@@ -137,6 +137,7 @@ class Segment:
     _block: Token[None] | None = None  # of the `contextvars.Context` that the root was started in, while it is open
     closed = False
     waits = False  # whether the root has ended, and open children of its own block may still end in time
+    ended_with: Any = None  # the scopes as they were when a root that waits ended, in the sink's form
     _waiting_root: SegmentRoot | None = None  # held while it waits
     abandoned = False  # what ends from now on is not sent
     _holders = 0  # those that the root's end waits for
