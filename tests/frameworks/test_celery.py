@@ -161,8 +161,8 @@ def test_each_job_continues_the_trace_of_whoever_enqueued_it(run: Run) -> None:
         assert (ran.trace["trace_id"], ran.trace["parent_span_id"]) == (sent.trace_id, sent.span_id)
         assert dsc["trace_id"] == sent.trace_id
         if sent.dsc is None:
-            # The instrumentation says the task at the end only; until then its span is called run/ and the task's name.
-            assert (dsc["sampled"], dsc["transaction"].removeprefix("run/")) == ("true", sent.task)
+            # Each job has its DSC frozen before its end, where the instrumentation says the task.
+            assert (dsc["sampled"], dsc["transaction"]) == ("true", f"run/{sent.task}")
         elif sent.sampled is None:  # decided here, which is all that is added
             here = {"sampled": "true", "sample_rate": str(RATE), "sample_rand": dsc["sample_rand"]}
             assert dsc == {**sent.dsc, **here}
