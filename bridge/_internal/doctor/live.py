@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import propagate
 from opentelemetry.propagators.textmap import TextMapPropagator
@@ -15,6 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 
 from bridge._internal import active
 from bridge._internal.foreign.span_processor import SentrySpanProcessor
+from bridge._internal.instances import instances_of
 from bridge._internal.otel_private import (
     composed_propagators,
     global_tracer_provider,
@@ -107,12 +107,7 @@ class LiveSetup(Process):
         """
         known = [self.provider, self.client.tracer_provider, logfire_provider()]
         known += [sdk_provider(one) for one in known]
-        return [
-            cast("SdkTracerProvider", found)
-            for found in gc.get_objects()
-            # Not isinstance, which reads `__class__`: that would make a lazy object create what it stands for.
-            if SdkTracerProvider in type(found).__mro__ and not any(found is one for one in known)
-        ]
+        return [found for found in instances_of(SdkTracerProvider) if not any(found is one for one in known)]
 
 
 def read_process(environ: Mapping[str, str] | None = None) -> Process:

@@ -13,6 +13,7 @@ from opentelemetry.context.context import Context
 
 from bridge._internal.context.runtime import SCOPED_SPAN_KEY, SCOPES_KEY
 from bridge._internal.context.scope import find_scopes
+from bridge._internal.instances import instances_of
 from bridge._internal.otel_private import SPAN_KEY
 from bridge._internal.sentry_sdk import private
 from bridge._internal.sentry_sdk.companions import companion_of, is_view
@@ -126,7 +127,7 @@ def give_back() -> None:
         return
     now = private.variable("_current_scope").get()
     type.__setattr__(Scope, "_span", slot.member)
-    for scope in private.instances_of(Scope):
+    for scope in instances_of(Scope):
         value = slot.member.__get__(scope)
         if isinstance(value, Known):
             slot.member.__set__(scope, None if is_view(value.value) else value.value)

@@ -5,11 +5,10 @@ Each was seen in 2.48 to 2.75, if it does not say otherwise. `tests/sentry_sdk/t
 
 from __future__ import annotations
 
-import gc
 import inspect
 from contextvars import ContextVar
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import sentry_sdk
 import sentry_sdk.consts
@@ -52,8 +51,6 @@ __all__ = [
 
 LOWEST = (2, 48)
 """The lowest version: `PropagationContext.baggage` is a `Baggage` from here on."""
-
-_T = TypeVar("_T")
 
 VARIABLES = ("_current_scope", "_isolation_scope")
 """The context variables of the current and the isolation scope: globals of `sentry_sdk.scope`."""
@@ -117,15 +114,6 @@ def variable(name: str) -> Any:
 def put_variable(name: str, value: Any) -> None:
     """Put something else in the place of one of the two context variables; only `sentry_sdk.scope` reads them."""
     setattr(sentry_sdk.scope, name, value)
-
-
-def instances_of(cls: type[_T]) -> list[_T]:
-    """Return the living instances of a class and of those below it, found by what refers to a class."""
-    classes = [cls]
-    for known in classes:
-        classes.extend(known.__subclasses__())
-    # Not isinstance, which reads `__class__`: that would make a lazy object create what it stands for.
-    return [found for found in gc.get_referrers(*classes) if cls in type(found).__mro__]
 
 
 def global_scope_if_any() -> Scope | None:

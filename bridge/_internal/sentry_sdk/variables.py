@@ -15,6 +15,7 @@ from opentelemetry.context.context import Context
 
 from bridge._internal.context.runtime import SCOPED_SPAN_KEY, SCOPES_KEY
 from bridge._internal.context.scope import entry_in, find_scopes, with_scopes
+from bridge._internal.instances import instances_of
 from bridge._internal.otel_private import SPAN_KEY, context_variable, runtime_context
 from bridge._internal.sentry_sdk import active_span, private
 from bridge._internal.sentry_sdk.scopes import SharedScopes, base_scopes
@@ -178,9 +179,9 @@ def give_back() -> None:
 
 def _open_blocks() -> list[Token]:
     """Return the tokens that somebody may still give back; those that only cycles hold are gone by this."""
-    if private.instances_of(Token):
+    if instances_of(Token):
         gc.collect()
-    return private.instances_of(Token)
+    return instances_of(Token)
 
 
 class _Last:
