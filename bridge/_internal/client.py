@@ -111,8 +111,7 @@ class Client:
         seconds = self.options.shutdown_timeout if timeout is None else timeout
         deadline = time.monotonic() + seconds
         with guard("client", "closing failed"):
-            self.sink.settle()
-            self._send_waiting()
+            self.sink.hand_over()
             self.sender.worker.flush(seconds)
             self.sender.is_closed = True
             self.sink.close()

@@ -115,17 +115,17 @@ class SpanSink:
             for segment in self.open_segments.all():
                 segment.send_waiting()
 
-    def settle(self) -> None:
-        """Have no root wait for its children any longer."""
+    def hand_over(self) -> None:
+        """Send all that has ended: no root waits for its children any longer."""
         for segment in self.open_segments.all():
             if segment.waits:
                 segment.settle()
+        self.send_waiting()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything recorded so far was sent, at most `timeout` seconds; `False` if it was not."""
         with guard("client", "flushing failed"):
-            self.settle()
-            self.send_waiting()
+            self.hand_over()
             return self._sender.flush(self._options.shutdown_timeout if timeout is None else timeout)
         return False
 

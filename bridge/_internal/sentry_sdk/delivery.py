@@ -89,8 +89,7 @@ class SentrySdkSink:
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything recorded so far was handed to sentry-sdk, and that has sent it."""
         seconds = self._client.options.shutdown_timeout if timeout is None else timeout
-        self._client.sink.settle()
-        self._client.sink.send_waiting()
+        self._client.sink.hand_over()
         flushed = self.worker.flush(seconds)
         private.main_client().flush(timeout=seconds)
         return flushed

@@ -55,7 +55,10 @@ class OpenSegments:
             ):
                 evicted.append(self._since.popitem(last=False)[0])
         for oldest in evicted:
-            oldest.settle() if oldest.waits else oldest.abandon()
+            if oldest.waits:
+                oldest.settle()
+            else:
+                oldest.abandon()
 
     def discard(self, segment: Segment) -> None:
         """Forget a root that has ended."""
