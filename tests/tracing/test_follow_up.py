@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from opentelemetry import trace
@@ -37,6 +36,14 @@ def world(request: pytest.FixtureRequest) -> Iterator[tuple[BridgeCapture, trace
 
 def outlines(sent: BridgeCapture) -> list[tuple[str, list[str]]]:
     return [(one["transaction"], [span["description"] for span in one["spans"]]) for one in sent.transactions]
+
+
+def left_open(tracer: trace.Tracer, *names: str) -> list[trace.Span]:
+    """Start a root and spans right below it, which are open when it is sent."""
+    with tracer.start_as_current_span("root"):
+        spans = [tracer.start_span(name) for name in names]
+    bridge.flush()
+    return spans
 
 
 def balanced() -> bool:
@@ -74,9 +81,7 @@ def test_a_task_that_outlives_its_request(world: tuple[BridgeCapture, trace.Trac
 def test_the_outermost_open_span_leads(world: tuple[BridgeCapture, trace.Tracer]) -> None:
     """What was open below it is below it in its transaction, whichever ends first, started before or after."""
     sent, tracer = world
-    with tracer.start_as_current_span("root"):
-        outer = tracer.start_span("outer")
-    bridge.flush()
+    (outer,) = left_open(tracer, "outer")
     with trace.use_span(outer):
         inner = tracer.start_span("inner")
         with trace.use_span(inner), tracer.start_as_current_span("started late"):
@@ -104,9 +109,7 @@ def test_open_before_the_root_ended(world: tuple[BridgeCapture, trace.Tracer]) -
 def test_two_open_spans_lead_one_each(world: tuple[BridgeCapture, trace.Tracer]) -> None:
     """Neither of two that are side by side waits for the other."""
     sent, tracer = world
-    with tracer.start_as_current_span("root"):
-        first, second = tracer.start_span("first"), tracer.start_span("second")
-    bridge.flush()
+    first, second = left_open(tracer, "first", "second")
     for span in (first, second):
         with trace.use_span(span), tracer.start_as_current_span("below"):
             pass
@@ -119,9 +122,7 @@ def test_two_open_spans_lead_one_each(world: tuple[BridgeCapture, trace.Tracer])
 def test_a_follow_up_has_follow_ups(world: tuple[BridgeCapture, trace.Tracer]) -> None:
     """What is open when a follow-up ends leads the next one."""
     sent, tracer = world
-    with tracer.start_as_current_span("root"):
-        outer = tracer.start_span("outer")
-    bridge.flush()
+    (outer,) = left_open(tracer, "outer")
     with trace.use_span(outer):
         inner = tracer.start_span("inner")
     outer.end()
@@ -135,9 +136,7 @@ def test_a_follow_up_has_follow_ups(world: tuple[BridgeCapture, trace.Tracer]) -
 def test_an_open_span_that_never_ends(world: tuple[BridgeCapture, trace.Tracer]) -> None:
     """The one that leads is awaited until the client is closed; then it and what ended below it are lost, no other."""
     sent, tracer = world
-    with tracer.start_as_current_span("root"):
-        outer = tracer.start_span("outer")
-    bridge.flush()
+    (outer,) = left_open(tracer, "outer")
     with trace.use_span(outer), tracer.start_as_current_span("below"):
         pass
     client = bridge.get_client()
@@ -176,7 +175,6 @@ def test_many_threads_below_one_open_span(world: tuple[BridgeCapture, trace.Trac
 def test_writes_of_the_task_are_on_its_own_transaction(world: tuple[BridgeCapture, trace.Tracer]) -> None:
     """The scopes of a follow-up are those that its own root was started in."""
     sent, tracer = world
-    seen: dict[str, Any] = {}
     with tracer.start_as_current_span("root"), bridge.new_scope() as scope:
         scope.set_tag("job", "7")
         outer = tracer.start_span("outer")
@@ -184,7 +182,7 @@ def test_writes_of_the_task_are_on_its_own_transaction(world: tuple[BridgeCaptur
     with trace.use_span(outer), tracer.start_as_current_span("below"):
         pass
     outer.end()
-    seen.update({one["transaction"]: one.get("tags", {}) for one in sent.transactions})
+    seen = {one["transaction"]: one.get("tags", {}) for one in sent.transactions}
     assert seen["outer"].get("job") == "7"
     assert "job" not in seen["root"]
 
