@@ -31,11 +31,11 @@ EXPECTED: dict[str, set[str]] = {
         "_on_ending",
     },
     "_internal/kept_attributes.py": {
-        "_attributes",
         "_dict",
         "_set_items",
     },
     "_internal/otel_private.py": {
+        "_attributes",
         "_RUNTIME_CONTEXT",
         "_SPAN_KEY",
         "_SUPPRESS_HTTP_INSTRUMENTATION_KEY",

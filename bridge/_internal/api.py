@@ -30,8 +30,8 @@ from bridge._internal.context.scope import (
 from bridge._internal.dsn import Dsn
 from bridge._internal.foreign.span_view import SpanView, span_view
 from bridge._internal.guard import guard
-from bridge._internal.kept_attributes import keep_explicit
 from bridge._internal.options import Options
+from bridge._internal.otel_private import kept_attributes
 from bridge._internal.propagation.propagator import SentryPropagator
 from bridge._internal.tracing.block_error import record_block_error, record_block_error_as_otel
 from bridge._internal.tracing.decorator import decorate
@@ -152,7 +152,8 @@ def start_span(
     with guard("tracing", "a span could not be started"):
         given = with_op_and_source(attributes, op, source)
         made = tracer.start_span(name, _context_for(parent), kind, given, links, start_time)
-        keep_explicit(made, op, source)
+        if (kept := kept_attributes(made)) is not None:
+            kept.begin_with(op, source)
         span_view = SpanView(made, activates=True)
         if attributes:
             span_view.note_user_attributes(attributes)

@@ -59,29 +59,14 @@ class KeptAttributes(BoundedAttributes):
         if self.max_value_len is not None or self.uncut:
             self.uncut = {**self.uncut, **{key: attributes[key] for key in _EXPLICIT if key in attributes}}
 
+    def begin_with(self, op: str | None, source: str | None) -> None:
+        """Remember what the span was started with, of which limits may have taken something before this."""
+        given = {OP_ATTRIBUTE: op, SOURCE_ATTRIBUTE: source}
+        self.uncut = {key: value for key, value in given.items() if value is not None}
+
     def taken(self) -> Mapping[str, Any]:
         """Return what is not among the attributes any more, and what was cut, as it was."""
-        if not self.kept and not self.uncut:
-            return _NOTHING
-        return {**{key: value for key, value in self.kept.items() if key not in self._dict}, **self.uncut}
-
-
-def keep_attributes(span: Any) -> None:
-    """Have what limits take of a span of another provider remembered. `Span._attributes`, seen in 1.40 to 1.45."""
-    attributes = getattr(span, "_attributes", None)
-    if type(attributes) is BoundedAttributes:
-        attributes.__class__ = KeptAttributes  # in place: the SDK's span and its processors hold this object
-
-
-def keep_explicit(span: Any, op: str | None, source: str | None) -> None:
-    """Remember what a span of another provider was started with, of which its limits may have taken something then."""
-    attributes = getattr(span, "_attributes", None)
-    if isinstance(attributes, KeptAttributes):
-        given = {OP_ATTRIBUTE: op, SOURCE_ATTRIBUTE: source}
-        attributes.uncut = {key: value for key, value in given.items() if value is not None}
-
-
-def taken_attributes(span: Any) -> Mapping[str, Any]:
-    """Return what limits took of the attributes of a span of another provider, where that was remembered."""
-    attributes = getattr(span, "_attributes", None)
-    return attributes.taken() if isinstance(attributes, KeptAttributes) else _NOTHING
+        known = self._dict
+        taken = {key: value for key, value in self.kept.items() if key not in known}
+        taken.update((key, value) for key, value in self.uncut.items() if known.get(key) != value)
+        return taken

@@ -64,6 +64,7 @@ __all__ = [
     "freeze",
     "global_tracer_provider",
     "is_shut_down_at_exit",
+    "kept_attributes",
     "processors_within",
     "record_end_metrics",
     "remove_span_processor",
@@ -245,6 +246,17 @@ def exporter_url(processor: Any) -> str | None:
     """Return where a processor's OTLP/HTTP exporter sends to. `OTLPSpanExporter._endpoint`, seen in 1.40 to 1.45."""
     url = getattr(getattr(processor, "span_exporter", None), "_endpoint", None)
     return url if isinstance(url, str) else None
+
+
+def kept_attributes(span: Any) -> KeptAttributes | None:
+    """Return the attributes of a span of another provider, which from now on remember what limits take of them.
+
+    `None` for a span that is not the SDK's. `Span._attributes`, seen in 1.40 to 1.45.
+    """
+    attributes = getattr(span, "_attributes", None)
+    if type(attributes) is BoundedAttributes:
+        attributes.__class__ = KeptAttributes  # in place: the SDK's span and its processors hold this object
+    return attributes if isinstance(attributes, KeptAttributes) else None
 
 
 def shared_attributes(limits: Any, plain: dict[str, Any], *, frozen: bool) -> BoundedAttributes:

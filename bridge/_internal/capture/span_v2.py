@@ -49,9 +49,11 @@ def segment_attributes(root: FinishedSpan, *, layers: Sequence[ScopeLike], optio
     breadcrumbs on none, as in Sentry's own SDKs.
     """
     data = data_of(root, options, streams=True)
+    found = semantics_of(root, telling_data(root, data, options, streams=True), options)
     common: dict[str, Any] = {
         "sentry.segment.id": root.span_id,
-        "sentry.segment.name": in_force(layers, "transaction_name") or _name(root, data, options),
+        "sentry.segment.name": in_force(layers, "transaction_name")
+        or streamed_name(found, name_of(root, options), data),
         "sentry.sdk.name": SDK["name"],
         "sentry.sdk.version": SDK["version"],
         "sentry.platform": "python",
@@ -68,10 +70,6 @@ def segment_attributes(root: FinishedSpan, *, layers: Sequence[ScopeLike], optio
     return {key: value for key, value in common.items() if value is not None}
 
 
-def _name(span: FinishedSpan, data: Mapping[str, Any], options: PayloadOptions) -> str:
-    return streamed_name(semantics_of(span, telling_data(span, data, options), options), name_of(span, options), data)
-
-
 def streamed_span(
     span: FinishedSpan,
     *,
@@ -82,7 +80,7 @@ def streamed_span(
 ) -> dict[str, Any]:
     """Return a finished span as it stands in a span container, with the attributes of its segment."""
     own = data_of(span, options, streams=True)
-    telling = telling_data(span, own, options)
+    telling = telling_data(span, own, options, streams=True)
     found = semantics_of(span, telling, options)
     attributes: dict[str, Any] = {**common, **own, **_facts(span, found, options)}
     if is_segment:
@@ -95,7 +93,7 @@ def streamed_span(
     payload: dict[str, Any] = {
         "trace_id": span.trace_id,
         "span_id": span.span_id,
-        "name": common["sentry.segment.name"] if is_segment else _name(span, own, options),
+        "name": common["sentry.segment.name"] if is_segment else streamed_name(found, name_of(span, options), own),
         "status": "ok" if status_of(span, telling) == "ok" else "error",
         "is_segment": is_segment,
         "start_timestamp": (span.start_time or 0) / 1e9,

@@ -186,18 +186,21 @@ def data_of(span: FinishedSpan, options: PayloadOptions, *, streams: bool = Fals
     Whatever else is told of the span is told from these: what does not leave is not in its names either.
     """
     # Copied at once: the SDK's own mapping takes a lock at each look, for twice the cost (benchmarks/export.py).
-    attributes: dict[str, Any] = span.attributes.copy() if span.attributes else {}
-    complete(attributes, span.kind, cache_prefixes=options.cache_prefixes, streams=streams)
-    return options.privacy.clean(attributes, span.kind, span.user_attributes)
+    return _completed(span, span.attributes.copy() if span.attributes else {}, options, streams=streams)
 
 
-def telling_data(span: FinishedSpan, data: Mapping[str, Any], options: PayloadOptions) -> Mapping[str, Any]:
+def telling_data(
+    span: FinishedSpan, data: Mapping[str, Any], options: PayloadOptions, *, streams: bool = False
+) -> Mapping[str, Any]:
     """Return what tells the meaning of a span: its data, with what limits took of its attributes."""
     taken = span.taken_attributes()
-    if not taken:
-        return data
-    attributes = {**(span.attributes or {}), **taken}
-    complete(attributes, span.kind, cache_prefixes=options.cache_prefixes)
+    return _completed(span, {**(span.attributes or {}), **taken}, options, streams=streams) if taken else data
+
+
+def _completed(
+    span: FinishedSpan, attributes: dict[str, Any], options: PayloadOptions, *, streams: bool
+) -> dict[str, Any]:
+    complete(attributes, span.kind, cache_prefixes=options.cache_prefixes, streams=streams)
     return options.privacy.clean(attributes, span.kind, span.user_attributes)
 
 

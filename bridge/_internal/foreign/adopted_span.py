@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from bridge._internal.context.scope import remembered_scopes
 from bridge._internal.foreign.span_view import SpanView
-from bridge._internal.kept_attributes import keep_attributes, taken_attributes
+from bridge._internal.otel_private import kept_attributes
 from bridge._internal.tracing.segment import SegmentMember, segment_of
 from bridge._internal.tracing.span import ORIGIN_NATIVE, Span, parent_span_id_of, transaction_name_of
 
@@ -71,7 +71,8 @@ class AdoptedSpan(SpanView):
 
     def taken_attributes(self) -> Mapping[str, Any]:
         """Return what limits took of the attributes: it is not sent, but tells what the span means."""
-        return taken_attributes(self._sdk_span)
+        kept = kept_attributes(self._sdk_span)
+        return {} if kept is None else kept.taken()
 
     @property
     def status(self) -> Status:
@@ -143,7 +144,7 @@ def note_membership(span: SdkSpan, segment: Segment, scopes: Scopes | None, abov
     notes = cast("_Notes", span)
     notes._bridge_segment = segment
     notes._bridge_scopes = scopes
-    keep_attributes(span)
+    kept_attributes(span)
     notes._bridge_segment_parent = above  # while a span is held its root is, to which its segment refers weakly
     if segment.was_opened:
         if segment.collects:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
-from bridge._internal.kept_attributes import OP_ATTRIBUTE, taken_attributes
+from bridge._internal.kept_attributes import OP_ATTRIBUTE
+from bridge._internal.otel_private import kept_attributes
 from bridge._internal.tracing.segment import segment_of
 from bridge._internal.tracing.span import Span, status_of
 
@@ -60,8 +61,8 @@ class SpanView(Span):
     @property
     def op(self) -> str | None:
         """The op that was given, if any."""
-        known = {**(getattr(self._span, "attributes", None) or {}), **taken_attributes(self._span)}
-        value = known.get(OP_ATTRIBUTE)
+        kept = kept_attributes(self._span)
+        value = None if kept is None else {**kept, **kept.taken()}.get(OP_ATTRIBUTE)
         return value if isinstance(value, str) else None
 
     @op.setter

@@ -53,8 +53,6 @@ class SpanStart:
     links: Sequence[Link] | None = None
     trace_id: int = 0
     upstream: Upstream | None = None
-    op: str | None = None
-    source: str | None = None
     origin: str | None = None
     sampled: bool | None = None
 
@@ -289,8 +287,7 @@ class SentrySampler(Sampler):
 def _sampling_context(start: SpanStart) -> dict[str, Any]:
     upstream = start.upstream
     attributes = dict(start.attributes or _NO_ATTRIBUTES)
-    op = start.op or _text(attributes.get(OP_ATTRIBUTE))  # given outright, or as an attribute of a native span
-    source = start.source or _text(attributes.get(SOURCE_ATTRIBUTE))
+    op, source = _text(attributes.get(OP_ATTRIBUTE)), _text(attributes.get(SOURCE_ATTRIBUTE))
     return {
         "name": start.name,
         "op": op,

@@ -255,8 +255,6 @@ class Tracer(SdkTracer):
                     kind,
                     with_op_and_source(attributes, op, source),
                     links,
-                    op=op,
-                    source=source,
                     origin=origin,
                     sampled=sampled,
                 )
